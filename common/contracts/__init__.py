@@ -1,0 +1,1 @@
+"""What crosses process borders: pure data, standard library and msgspec only."""

@@ -1,0 +1,1 @@
+"""The one importer of the native engine."""
