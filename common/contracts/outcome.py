@@ -49,7 +49,7 @@ class Reason(StrEnum):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """The end of a call. `sip_cause` is a status code (200 for a normal BYE), `q850_cause` a Q.850 value (16 normal)."""
+    """The end of a call: `sip_cause` is a SIP status (200 after a BYE), `q850_cause` a Q.850 value (16 normal)."""
 
     result: Result
     reason: Reason
