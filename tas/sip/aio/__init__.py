@@ -1,0 +1,1 @@
+"""SIP's doors: sockets, the loop and the clock."""
