@@ -22,10 +22,10 @@ GREATER: Final = 0x3E
 PARAMETERS: Final[dict[bytes, bytes]] = {
     name: name
     for name in (
-        b"branch", b"tag", b"rport", b"received", b"lr", b"transport", b"expires", b"q", b"ob", b"user", b"maddr",
-        b"ttl", b"alias", b"keep", b"reg-id", b"+sip.instance", b"method", b"rinstance", b"phone-context", b"line", b"isfocus",
-    )
-}  # fmt: skip
+        b"branch tag rport received lr transport expires q ob user maddr ttl alias keep reg-id +sip.instance method "
+        b"rinstance phone-context line isfocus"
+    ).split()
+}
 
 
 class SipSyntaxError(ValueError):
