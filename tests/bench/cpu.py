@@ -1,0 +1,24 @@
+"""CPU time of processes and their threads, from the scheduler's own accounting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds a process and all its living threads have used (/proc/PID/task/*/schedstat, nanoseconds)."""
+    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+
+
+def rss_kb(pid: int) -> int:
+    """Resident memory of a process, kB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    return 0
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value that `share` (0..1) of the sorted values do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
