@@ -124,7 +124,7 @@ async def until(condition: Callable[[], bool], timeout_s: float, what: str) -> N
 
 
 async def queue_latency(lab: Lab) -> Result:
-    """From the caller's INVITE to the agent's with agents idle; from Ready to the agent's INVITE with callers waiting."""
+    """Caller INVITE to agent INVITE with agents idle; Ready to agent INVITE with callers waiting."""
     agents = Agents("127.0.0.1", lab.sip(1))
     callers = Callers("127.0.0.2", lab.sip(1))
     await agents.start()
