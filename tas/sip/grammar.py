@@ -1,5 +1,6 @@
 """The parts of SIP's grammar (RFC 3261 §25.1) that headers, URIs and messages share."""
 
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -8,7 +9,9 @@ TOKEN_CHARS: Final = ALPHANUM + b"-.!%*_+`'~"
 # "_" is outside the grammar, but container and lab host names have it.
 HOST_CHARS: Final = ALPHANUM + b"-._"
 IPV6_CHARS: Final = b"0123456789abcdefABCDEF:."
-LWS: Final = b" \t\r\n"
+
+HOST_CACHE: Final = 1024
+"""Entries of `host:port` kept parsed: a node's peers, phones behind them included, come back in every message."""
 
 MAX_NUMBER_DIGITS: Final = 20
 """Digits read of any number: beyond every SIP limit, and far below the length where int() gets slow."""
@@ -47,6 +50,7 @@ def parse_number(raw: bytes, what: str, limit: int) -> int:
     return number
 
 
+@lru_cache(maxsize=HOST_CACHE)
 def parse_host_port(raw: bytes) -> tuple[bytes, int | None]:
     """Split `host[:port]`; the host comes back in lower case, an IPv6 address with its brackets."""
     if raw[:1] == b"[":
@@ -59,7 +63,7 @@ def parse_host_port(raw: bytes) -> tuple[bytes, int | None]:
         host, separator, port = raw.partition(b":")
         if separator:
             # RFC 3261 §25.1 allows white space around the colon of sent-by.
-            host, port = host.rstrip(LWS), port.lstrip(LWS)
+            host, port = host.rstrip(), port.lstrip()
         if not host or host.translate(None, HOST_CHARS):
             raise SipSyntaxError("malformed host")
     if not separator:
@@ -115,7 +119,7 @@ def quote(text: bytes) -> bytes:
 def split_outside(raw: bytes, separator: bytes) -> list[bytes]:
     """Split at `separator` outside quoted strings and angle brackets; parts are stripped and may be empty."""
     if b'"' not in raw and b"<" not in raw:
-        return [part.strip(LWS) for part in raw.split(separator)]
+        return [part.strip() for part in raw.split(separator)]
     wanted = separator[0]
     parts: list[bytes] = []
     begin = position = 0
@@ -131,10 +135,10 @@ def split_outside(raw: bytes, separator: bytes) -> list[bytes]:
                 raise SipSyntaxError("unbalanced angle brackets")
             position = close
         elif octet == wanted:
-            parts.append(raw[begin:position].strip(LWS))
+            parts.append(raw[begin:position].strip())
             begin = position + 1
         position += 1
-    parts.append(raw[begin:].strip(LWS))
+    parts.append(raw[begin:].strip())
     return parts
 
 
@@ -142,14 +146,14 @@ def parse_params(raw: bytes) -> dict[bytes, bytes | None]:
     """Parse `;name[=value]...`: names in lower case, values as they came (quotes kept), None without "="."""
     params: dict[bytes, bytes | None] = {}
     parts = split_outside(raw, b";") if b'"' in raw else raw.split(b";")
-    if parts[0].strip(LWS):
+    if parts.pop(0).strip():
         raise SipSyntaxError("text before parameters")
-    for part in parts[1:]:
+    for part in parts:
         name, separator, value = part.partition(b"=")
         known = PARAMETERS.get(name)
         if known is None:
-            known = name.strip(LWS).lower()
+            known = name.strip().lower()
             if not is_token(known):
                 raise SipSyntaxError("malformed parameter")
-        params[known] = value.strip(LWS) if separator else None
+        params[known] = value.strip() if separator else None
     return params

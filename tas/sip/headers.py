@@ -3,8 +3,6 @@
 from typing import Final
 
 from tas.sip.grammar import (
-    LWS,
-    QUOTE,
     SipSyntaxError,
     end_of_quoted,
     parse_host_port,
@@ -34,15 +32,20 @@ TRANSPORTS: Final[dict[bytes, bytes]] = {
 
 
 class NameAddr:
-    """`"display" <uri>;params`: `display` is plain text, `uri` and the values of `params` are as received."""
+    """`"display" <uri>;params`: `uri` and the values of `params` are as received."""
 
-    __slots__ = ("_parsed", "display", "params", "uri")
+    __slots__ = ("_display", "_parsed", "params", "uri")
 
     def __init__(self, display: bytes, uri: bytes, params: dict[bytes, bytes | None]) -> None:
-        self.display = display
+        self._display = display
         self.uri = uri
         self.params = params
         self._parsed: Uri | None = None
+
+    @property
+    def display(self) -> bytes:
+        """The display name as plain text: no quotes, escapes resolved; empty when absent."""
+        return unquote(self._display)
 
     @property
     def tag(self) -> bytes | None:
@@ -93,43 +96,42 @@ def split_commas(raw: bytes) -> list[bytes]:
 
 
 def parse_name_addr(raw: bytes) -> NameAddr:
-    """Parse one name-addr or addr-spec with its header parameters."""
+    """Parse one name-addr or addr-spec with its header parameters; the URI itself waits for `parsed_uri`."""
     display = b""
     begin = 0
     if raw[:1] == b'"':
         begin = end_of_quoted(raw, 0)
-        display = unquote(raw[:begin])
+        display = raw[:begin]
     left = raw.find(b"<", begin)
     if left < 0:
         return _parse_addr_spec(raw)
     right = raw.find(b">", left)
     if right < 0:
         raise SipSyntaxError("unbalanced angle brackets")
-    between = raw[begin:left].strip(LWS)
+    between = raw[begin:left].strip() if left > begin else b""
     if between:
         # Only tokens may stand unquoted; a comma would have ended the value (RFC 4475 §3.1.2.15).
         if begin or b'"' in between or b"," in between or b";" in between:
             raise SipSyntaxError("malformed display name")
         display = between
-    uri = raw[left + 1 : right]
-    _check_uri(uri)
-    tail = raw[right + 1 :]
-    return NameAddr(display, uri, parse_params(tail) if tail else {})
+    return NameAddr(display, raw[left + 1 : right], _params(raw[right + 1 :]))
 
 
 def _parse_addr_spec(raw: bytes) -> NameAddr:
-    uri, separator, tail = raw.partition(b";")
-    uri = uri.strip(LWS)
+    uri, _, _ = raw.partition(b";")
+    tail = raw[len(uri) :]
+    uri = uri.rstrip()
     # RFC 3261 §20.10: a URI with "?" or "," must stand in angle brackets.
     if b"?" in uri or b"," in uri or uri[:1] == b'"':
         raise SipSyntaxError("URI needs angle brackets")
-    _check_uri(uri)
-    return NameAddr(b"", uri, parse_params(b";" + tail) if separator else {})
+    return NameAddr(b"", uri, _params(tail))
 
 
-def _check_uri(uri: bytes) -> None:
-    if uri.find(b":") < 1 or b" " in uri or b"\t" in uri or uri[0] == QUOTE:
-        raise SipSyntaxError("malformed URI")
+def _params(tail: bytes) -> dict[bytes, bytes | None]:
+    # From and To have a tag and nothing else, or nothing at all.
+    if tail[:5] == b";tag=" and b";" not in tail[5:] and b" " not in tail and b'"' not in tail:
+        return {b"tag": tail[5:]}
+    return parse_params(tail) if tail else {}
 
 
 def format_name_addr(display: bytes, uri: bytes, params: dict[bytes, bytes | None] | None = None) -> bytes:
@@ -150,9 +152,9 @@ def parse_via(raw: bytes) -> Via:
         transport, rest = _sent_protocol(raw)
     elif not separator:
         raise SipSyntaxError("Via without sent-by")
-    sent_by, separator, tail = rest.partition(b";")
-    host, port = parse_host_port(sent_by.strip(LWS))
-    return Via(transport, host, port, parse_params(b";" + tail) if separator else {})
+    sent_by, separator, _ = rest.partition(b";")
+    host, port = parse_host_port(sent_by.strip())
+    return Via(transport, host, port, parse_params(rest[len(sent_by) :]) if separator else {})
 
 
 def _sent_protocol(raw: bytes) -> tuple[bytes, bytes]:
@@ -162,6 +164,6 @@ def _sent_protocol(raw: bytes) -> tuple[bytes, bytes]:
     words = rest.split(None, 1)
     if not slash or len(words) != 2:
         raise SipSyntaxError("malformed Via")
-    if name.strip(LWS).upper() != b"SIP" or version.strip(LWS) != b"2.0":
+    if name.strip().upper() != b"SIP" or version.strip() != b"2.0":
         raise SipSyntaxError("unsupported protocol in Via")
     return words[0].upper(), words[1]

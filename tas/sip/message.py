@@ -1,6 +1,6 @@
 """Requests and responses: headers stay bytes, and the few that route a message are parsed when touched."""
 
-from tas.sip.grammar import LWS, SipSyntaxError, parse_number
+from tas.sip.grammar import SipSyntaxError, parse_number
 from tas.sip.headers import NameAddr, Via, parse_name_addr, parse_via, split_commas
 from tas.sip.uri import Uri, parse_uri
 
@@ -25,13 +25,19 @@ class Message:
     def __init__(self, headers: list[Header], body: bytes) -> None:
         self.headers = headers
         self.body = body
-        self._forget()
-
-    def _forget(self) -> None:
         self._via: Via | None = None
         self._from: NameAddr | None = None
         self._to: NameAddr | None = None
         self._contact: NameAddr | None = None
+        self._call_id = b""
+        self._cseq = -1
+        self._cseq_method = b""
+
+    def _forget(self) -> None:
+        self._via = None
+        self._from = None
+        self._to = None
+        self._contact = None
         self._call_id = b""
         self._cseq = -1
         self._cseq_method = b""
@@ -141,9 +147,8 @@ class Message:
         words = self._need(b"cseq", "CSeq").split()
         if len(words) != 2:
             raise SipSyntaxError("malformed CSeq")
-        number = parse_number(words[0], "CSeq", MAX_CSEQ)
+        self._cseq = parse_number(words[0], "CSeq", MAX_CSEQ)
         self._cseq_method = words[1]
-        self._cseq = number
 
     @property
     def contact(self) -> NameAddr | None:
@@ -176,7 +181,7 @@ class Message:
     def content_type(self) -> bytes:
         """The media type in lower case, without parameters; empty when absent."""
         raw = self.get(b"content-type")
-        return b"" if raw is None else raw.partition(b";")[0].strip(LWS).lower()
+        return b"" if raw is None else raw.partition(b";")[0].strip().lower()
 
 
 class Request(Message):

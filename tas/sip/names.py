@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tas.sip.grammar import LWS, SipSyntaxError, is_token
+from tas.sip.grammar import SipSyntaxError, is_token
 
 CONTENT_LENGTH: Final = b"content-length"
 
@@ -64,7 +64,7 @@ PREFIXES: Final[dict[bytes, bytes]] = {name.lower(): b"\r\n" + name + b": " for 
 
 def canonical_name(raw: bytes) -> bytes:
     """The long lower-case form of any header name; raises SipSyntaxError when it is no token."""
-    name = raw.rstrip(LWS)
+    name = raw.rstrip()
     known = SPELLINGS.get(name)
     if known is not None:
         return known

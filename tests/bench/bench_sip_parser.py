@@ -41,7 +41,7 @@ INVITE = (
     b"Supported: replaces, timer, 100rel, histinfo, path, outbound\r\n"
     b"Session-Expires: 1800;refresher=uac\r\n"
     b"Min-SE: 90\r\n"
-    b"P-Asserted-Identity: \"Anna Andersson\" <sip:+4687570000@example.com>\r\n"
+    b'P-Asserted-Identity: "Anna Andersson" <sip:+4687570000@example.com>\r\n'
     b"P-Charging-Vector: icid-value=4f2a-99c1-22de;icid-generated-at=10.20.30.40;orig-ioi=example.com\r\n"
     b"Privacy: none\r\n"
     b"User-to-User: 00c81031322d33343536373839;encoding=hex\r\n"
