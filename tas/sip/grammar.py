@@ -80,16 +80,17 @@ def unescape(raw: bytes) -> bytes:
 
 def end_of_quoted(raw: bytes, start: int) -> int:
     """Index after the quote that closes the quoted string opening at `start`."""
-    position = start
-    while True:
-        position = raw.find(b'"', position + 1)
-        if position < 0:
-            raise SipSyntaxError("unbalanced quotes")
+    position = raw.find(b'"', start + 1)
+    while position >= 0:
         before = position - 1
+        if raw[before] != BACKSLASH:
+            return position + 1
         while raw[before] == BACKSLASH:
             before -= 1
         if (position - before) % 2:  # an even number of backslashes escapes only each other
             return position + 1
+        position = raw.find(b'"', position + 1)
+    raise SipSyntaxError("unbalanced quotes")
 
 
 def unquote(value: bytes) -> bytes:
@@ -149,11 +150,11 @@ def parse_params(raw: bytes) -> dict[bytes, bytes | None]:
     if parts.pop(0).strip():
         raise SipSyntaxError("text before parameters")
     for part in parts:
-        name, separator, value = part.partition(b"=")
-        known = PARAMETERS.get(name)
-        if known is None:
-            known = name.strip().lower()
-            if not is_token(known):
+        spelling, equals, value = part.partition(b"=")
+        name = PARAMETERS.get(spelling)
+        if name is None:
+            name = spelling.strip().lower()
+            if not is_token(name):
                 raise SipSyntaxError("malformed parameter")
-        params[known] = value.strip() if separator else None
+        params[name] = value.strip() if equals else None
     return params

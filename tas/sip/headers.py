@@ -3,6 +3,7 @@
 from typing import Final
 
 from tas.sip.grammar import (
+    TOKEN_CHARS,
     SipSyntaxError,
     end_of_quoted,
     parse_host_port,
@@ -108,8 +109,8 @@ def parse_name_addr(raw: bytes) -> NameAddr:
     right = raw.find(b">", left)
     if right < 0:
         raise SipSyntaxError("unbalanced angle brackets")
-    between = raw[begin:left].strip() if left > begin else b""
-    if between:
+    between = raw[begin:left]
+    if between and between != b" " and (between := between.strip()):
         # Only tokens may stand unquoted; a comma would have ended the value (RFC 4475 §3.1.2.15).
         if begin or b'"' in between or b"," in between or b";" in between:
             raise SipSyntaxError("malformed display name")
@@ -129,8 +130,10 @@ def _parse_addr_spec(raw: bytes) -> NameAddr:
 
 def _params(tail: bytes) -> dict[bytes, bytes | None]:
     # From and To have a tag and nothing else, or nothing at all.
-    if tail[:5] == b";tag=" and b";" not in tail[5:] and b" " not in tail and b'"' not in tail:
-        return {b"tag": tail[5:]}
+    if tail[:5] == b";tag=":
+        tag = tail[5:]
+        if not tag.translate(None, TOKEN_CHARS):
+            return {b"tag": tag}
     return parse_params(tail) if tail else {}
 
 

@@ -147,8 +147,8 @@ class Message:
         words = self._need(b"cseq", "CSeq").split()
         if len(words) != 2:
             raise SipSyntaxError("malformed CSeq")
-        self._cseq = parse_number(words[0], "CSeq", MAX_CSEQ)
         self._cseq_method = words[1]
+        self._cseq = parse_number(words[0], "CSeq", MAX_CSEQ)
 
     @property
     def contact(self) -> NameAddr | None:

@@ -17,7 +17,6 @@ __all__ = [
     "MAX_BODY_BYTES",
     "MAX_HEADERS",
     "MAX_HEADER_BYTES",
-    "Head",
     "SipParseError",
     "SipSyntaxError",
     "parse_head",
@@ -36,6 +35,10 @@ MAX_LENGTH: Final = 2**32
 """Content-Length that is still read as a number; the limits above are applied to it afterwards."""
 
 VERSION: Final = b"SIP/2.0"
+METHODS: Final = frozenset(
+    b"INVITE ACK BYE CANCEL OPTIONS REGISTER PRACK UPDATE INFO REFER NOTIFY SUBSCRIBE MESSAGE PUBLISH".split()
+)
+LENGTH_SPELLINGS: Final = frozenset((b"Content-Length", b"content-length", b"CONTENT-LENGTH", b"l", b"L"))
 SINGLE: Final = (b"to", b"from", b"call-id", b"cseq", b"max-forwards")
 REQUIRED: Final = ((b"via", "Via"), (b"to", "To"), (b"from", "From"), (b"call-id", "Call-ID"), (b"cseq", "CSeq"))
 KNOWN_SCHEMES: Final = SIP_SCHEMES | {b"tel"}
@@ -55,16 +58,6 @@ class SipParseError(Exception):
         self.partial = partial
 
 
-class Head:
-    """A message whose body is still to come, and the body length its headers claim (None when they do not)."""
-
-    __slots__ = ("content_length", "message")
-
-    def __init__(self, message: Request | Response, content_length: int | None) -> None:
-        self.message = message
-        self.content_length = content_length
-
-
 def parse_message(data: bytes) -> Request | Response:
     """Parse one datagram; raises SipParseError and nothing else."""
     if data[:1] in (b"\r", b"\n"):
@@ -73,10 +66,8 @@ def parse_message(data: bytes) -> Request | Response:
     if end < 0:
         # The last header ends the datagram: some stacks leave the empty line out when there is no body.
         end = len(data) - 2 if data.endswith(b"\r\n") else len(data)
-    head = parse_head(data[:end])
-    message = head.message
+    message, length = parse_head(data[:end])
     body = data[end + 4 :]
-    length = head.content_length
     if length is not None and length != len(body):
         if length > len(body):  # RFC 3261 §18.3: the datagram was cut off
             raise rejection(message, 400, "Content-Length exceeds the datagram")
@@ -85,12 +76,20 @@ def parse_message(data: bytes) -> Request | Response:
     return message
 
 
-def parse_head(head: bytes) -> Head:
-    """Parse start line and headers, given without the empty line that ends them."""
+def parse_head(head: bytes) -> tuple[Request | Response, int | None]:
+    """Parse start line and headers, given without the empty line that ends them; also returns Content-Length."""
     if len(head) > MAX_HEADER_BYTES:
         raise SipParseError(513, "Message header too large")
     lines = head.splitlines() or [b""]
-    message = _start_line(lines[0])
+    words = lines[0].split(b" ", 2)
+    message: Request | Response
+    verdict: tuple[int, str] | None = None
+    if len(words) == 3 and words[2] == VERSION and words[1] and (words[0] in METHODS or is_token(words[0])):
+        message = Request(words[0], words[1], [])
+    elif words[0][:4].upper() == b"SIP/":
+        message = _status_line(words)
+    else:
+        message, verdict = _odd_request_line(words)
     try:
         length = _headers(lines, message.headers)
         # A bare CR or LF is a line end to some stacks and part of the value to others, who then see other headers.
@@ -98,19 +97,9 @@ def parse_head(head: bytes) -> Head:
             raise SipSyntaxError("bare CR or LF")
     except SipSyntaxError as error:
         raise rejection(message, 400, _capital(error)) from None
-    if isinstance(message, Request):
-        _check_request_line(message, lines[0])
-    return Head(message, length)
-
-
-def _start_line(line: bytes) -> Request | Response:
-    words = line.split(b" ", 2)
-    if len(words) == 3 and words[2] == VERSION:
-        return Request(words[0], words[1], [])
-    if line[:4].upper() == b"SIP/":
-        return _status_line(words)
-    # Malformed, but with its headers read it can still be answered.
-    return Request(words[0], b" ".join(words[1:]), [])
+    if verdict is not None:
+        raise rejection(message, verdict[0], verdict[1])
+    return message, length
 
 
 def _status_line(words: list[bytes]) -> Response:
@@ -122,18 +111,14 @@ def _status_line(words: list[bytes]) -> Response:
     return Response(int(code), words[2] if len(words) == 3 else b"", [])
 
 
-def _check_request_line(request: Request, line: bytes) -> None:
-    words = line.split(b" ")
-    if len(words) != 3 or not request.uri or not is_token(request.method):
-        raise rejection(request, 400, "Malformed request line")
-    version = words[2]
-    if version == VERSION:
-        return
-    if version.upper() != VERSION:
-        if version[:4].upper() == b"SIP/":
-            raise rejection(request, 505, "Version not supported")
-        raise rejection(request, 400, "Malformed request line")
-    request.uri = words[1]  # "sip/2.0": the version compares without case (RFC 3261 §7.1)
+def _odd_request_line(words: list[bytes]) -> tuple[Request, tuple[int, str] | None]:
+    # With its headers read, even a malformed request can be answered.
+    request = Request(words[0], b" ".join(words[1:2]), [])
+    version = words[2].upper() if len(words) == 3 else b""
+    if not request.uri or not is_token(request.method) or version[:4] != b"SIP/" or b" " in version:
+        return request, (400, "Malformed request line")
+    # "sip/2.0" is right too: the version compares without case (RFC 3261 §7.1).
+    return request, None if version == VERSION else (505, "Version not supported")
 
 
 def _headers(lines: list[bytes], headers: list[Header]) -> int | None:
@@ -147,18 +132,26 @@ def _headers(lines: list[bytes], headers: list[Header]) -> int | None:
         spelling, colon, value = line.partition(b":")
         name = known(spelling)
         if name is None:
-            if line[:1] in (b" ", b"\t"):
+            if spelling in LENGTH_SPELLINGS:
+                length = _content_length(value.strip(), length)
+                name = CONTENT_LENGTH
+            elif line[:1] in (b" ", b"\t"):
                 _unfold(headers, line)
                 continue
-            if not colon:
+            elif not colon:
                 raise SipSyntaxError("header without colon")
-            name = canonical_name(spelling)
-            if name == CONTENT_LENGTH:
-                number = parse_number(value.strip(), "Content-Length", MAX_LENGTH)
-                if length is not None and length != number:
-                    raise SipSyntaxError("conflicting Content-Length")
-                length = number
+            else:
+                name = canonical_name(spelling)
+                if name == CONTENT_LENGTH:
+                    length = _content_length(value.strip(), length)
         append((name, value.strip()))
+    return length
+
+
+def _content_length(value: bytes, before: int | None) -> int:
+    length = parse_number(value, "Content-Length", MAX_LENGTH)
+    if before is not None and before != length:  # RFC 4475 §3.3.9
+        raise SipSyntaxError("conflicting Content-Length")
     return length
 
 
