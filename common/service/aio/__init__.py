@@ -1,0 +1,1 @@
+"""Where common plumbing meets asyncio."""

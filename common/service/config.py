@@ -1,0 +1,124 @@
+"""Reading configuration: TOML files into strict pydantic models, environment variables on top.
+
+An unknown or bad key is refused with the file, the dotted key, what is wrong and what is allowed.
+"""
+
+from __future__ import annotations
+
+import tomllib
+import types
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+SettingsT = TypeVar("SettingsT", bound="Settings")
+
+ENV_DELIMITER = "__"
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; the text names file, key and what to change."""
+
+
+class Settings(BaseSettings):
+    """Base of a process's settings. Precedence: environment (`<prefix>A__B=…`), then the TOML file."""
+
+    model_config = SettingsConfigDict(extra="forbid", env_nested_delimiter=ENV_DELIMITER, env_ignore_empty=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before file."""
+        return env_settings, init_settings
+
+
+def load_settings(model: type[SettingsT], path: Path, *, env_prefix: str) -> SettingsT:
+    """Load a process's main file with overrides from the environment; raises ConfigError."""
+    values = read_toml(path)
+    try:
+        return model(_env_prefix=env_prefix, **values)
+    except ValidationError as error:
+        raise ConfigError(explain(model, path, error)) from error
+
+
+def load_file(model: type[ModelT], path: Path) -> ModelT:
+    """Load a further file (agents, queues, trunks, routing); raises ConfigError."""
+    values = read_toml(path)
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(explain(model, path, error)) from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parse a TOML file; raises ConfigError when it is absent or no TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+
+
+def explain(model: type[BaseModel], path: Path, error: ValidationError) -> str:
+    """All faults of a file, a line each: `file: key: problem; allowed: …`."""
+    lines = []
+    for fault in error.errors(include_url=False, include_context=False):
+        location = fault["loc"]
+        key = ".".join(str(part) for part in location) or "(top level)"
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"{path}: {key}: unknown key; allowed: {', '.join(allowed_keys(model, location[:-1]))}")
+        elif fault["type"] == "missing":
+            lines.append(f"{path}: {key}: is missing and has no default")
+        else:
+            given = "" if isinstance(fault["input"], dict) else f" (given: {_shown(key, fault['input'])})"
+            lines.append(f"{path}: {key}: {fault['msg']}{given}")
+    return "\n".join(lines)
+
+
+def _shown(key: str, value: object) -> str:
+    """A value for an error text; secrets stay secret."""
+    return "…" if any(word in key for word in ("password", "ha1", "token", "secret")) else repr(value)[:80]
+
+
+def allowed_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Keys that a table at `location` of a file of `model` may have."""
+    current: Any = model
+    for part in location:
+        current = _step(current, part)
+    found = _model_in(current)
+    return sorted(found.model_fields) if found is not None else ["(any)"]
+
+
+def _step(annotation: Any, part: int | str) -> Any:
+    model = _model_in(annotation)
+    if model is not None and part in model.model_fields:
+        return model.model_fields[str(part)].annotation
+    for candidate in _unwrap(annotation):
+        arguments = typing.get_args(candidate)
+        if typing.get_origin(candidate) in (dict, list, tuple) and arguments:
+            return arguments[-1]
+    return annotation
+
+
+def _unwrap(annotation: Any) -> list[Any]:
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return list(typing.get_args(annotation))
+    return [annotation]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    for candidate in _unwrap(annotation):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None

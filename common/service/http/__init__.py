@@ -1,0 +1,1 @@
+"""HTTP of every process: health, metrics and a JSON API behind bearer tokens."""
