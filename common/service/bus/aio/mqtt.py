@@ -124,7 +124,18 @@ class MqttBus:
             keepalive=KEEPALIVE_S,
             timeout=CONNECT_TIMEOUT_S,
             will=will,
+            queue_type=self._inbox_type(),
         )
+
+    def _inbox_type(self) -> type[asyncio.Queue[aiomqtt.Message]]:
+        """A queue that hands each message on at once: the iterator of aiomqtt costs two tasks a message."""
+        received = self._received
+
+        class Inbox(asyncio.Queue[aiomqtt.Message]):
+            def put_nowait(self, item: aiomqtt.Message) -> None:
+                received(item)
+
+        return Inbox
 
     async def _serve(self, client: aiomqtt.Client) -> None:
         for pattern, _ in self._subscriptions:
@@ -132,8 +143,8 @@ class MqttBus:
         sender = asyncio.get_running_loop().create_task(self._send(client), name="bus-send")
         try:
             self._set_connected(True)
-            async for message in client.messages:
-                self._received(message)
+            async for _ in client.messages:  # only ends, by MqttError, when the connection does
+                pass
         finally:
             sender.cancel()
             with contextlib.suppress(asyncio.CancelledError, aiomqtt.MqttError):
