@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Final
 
 from tas.sip.grammar import SipSyntaxError, quote, split_outside, unquote
+from tas.sip.headers import MAGIC_COOKIE
 from tas.sip.message import Header, Message, Request
 
 __all__ = [
@@ -36,9 +37,12 @@ SHA256: Final = b"SHA-256"
 MD5: Final = b"MD5"
 STRONGEST_FIRST: Final = (SHA256, MD5)  # RFC 8760 §2.4: in order of preference, one header each
 
-# baresip 1.0.0 on libre 1.1.0 stops with "Function not implemented" at the first challenge that is not MD5, in
-# whatever order they come (tried). No weaker than without the exception: MD5 answers are accepted from everybody.
-MD5_ONLY_AGENTS: Final = (b"baresip v0.", b"baresip v1.")
+# Peers that cannot take two challenges as RFC 8760 means them (tried: baresip 1.0.0 with libre 1.1.0, SIPp 3.6.1).
+# Nothing is lost by it, since MD5 answers are accepted from everybody.
+MD5_ONLY_AGENTS: Final = (b"baresip v0.", b"baresip v1.")  # give up at any challenge but MD5, in whatever order
+SIPP_BRANCH: Final = (
+    MAGIC_COOKIE + b"-"
+)  # then three numbers; SIPp sends no User-Agent and reads the first challenge only
 
 
 class Credentials:
@@ -119,13 +123,12 @@ class DigestServer:
     ) -> list[Header]:
         """The challenge headers of a 401 (or 407 with `proxy`), one for each algorithm, the strongest first.
 
-        With the `request` they answer, phones known to give up at any algorithm but MD5 get MD5 alone.
+        With the `request` they answer, the order and choice suit peers known to stumble over SHA-256.
         """
         name = b"proxy-authenticate" if proxy else b"www-authenticate"
         realm, nonce = quote(self.realm), self._issue(now)
         tail = b", stale=true" if stale else b""
-        agent = (request.get(b"user-agent") or b"") if request is not None else b""
-        algorithms = (MD5,) if agent.startswith(MD5_ONLY_AGENTS) and MD5 in self.algorithms else self.algorithms
+        algorithms = self.algorithms if request is None else _suited(self.algorithms, request)
         return [
             (name, b'Digest realm=%b, nonce="%b", algorithm=%b, qop="auth"%b' % (realm, nonce, algorithm, tail))
             for algorithm in algorithms
@@ -197,6 +200,19 @@ class DigestServer:
                 # Forgotten while still valid: it and all before it must not come back, or they could be replayed.
                 self._refused = max(self._refused, serial)
             del self._counts[serial]
+
+
+def _suited(algorithms: tuple[bytes, ...], request: Request) -> tuple[bytes, ...]:
+    if MD5 not in algorithms:
+        return algorithms
+    if (request.get(b"user-agent") or b"").startswith(MD5_ONLY_AGENTS):
+        return (MD5,)
+    branch = request.via.branch or b""
+    if branch.startswith(SIPP_BRANCH):
+        numbers = branch[len(SIPP_BRANCH) :].split(b"-")
+        if len(numbers) == 3 and all(number.isdigit() for number in numbers):
+            return (MD5, *(algorithm for algorithm in algorithms if algorithm != MD5))
+    return algorithms
 
 
 class _Counts:
