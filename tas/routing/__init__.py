@@ -1,0 +1,1 @@
+"""Where a call goes: numbers to destinations, sources to trunks."""
