@@ -53,6 +53,7 @@ class UsageBase:
         self._reason: bytes | None = None
         self._extra = b""
         self._body = b""
+        core.usages[local_tag] = self
 
     @property
     def remote_target(self) -> bytes:
