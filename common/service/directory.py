@@ -25,6 +25,8 @@ class AgentEntry(_Strict):
     ha1_md5: SecretStr | None = None
     queues: list[str] = Field(default_factory=list)
     """Queues the agent serves, best first."""
+    nat: bool = False
+    """Learn the phone's RTP source instead of trusting the address in its SDP."""
     ready_at_logon: bool | None = None
     """True: Ready when the phone registers; False: NotReady (reason LOGON); absent: as agentbroker.toml says."""
 

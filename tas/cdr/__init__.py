@@ -1,0 +1,1 @@
+"""Call detail records: one row a call, batched, written once."""

@@ -1,0 +1,1 @@
+"""Who an agent is (digest) and where its phone is (bindings, RFC 3261 10)."""

@@ -1,0 +1,112 @@
+"""Bindings of addresses of record to contacts: our own, which expire, and copies of other nodes'."""
+
+from __future__ import annotations
+
+import heapq
+import zlib
+
+from common.contracts.agents import Binding
+from tas.sip.flow import Flow
+
+
+class Contact:
+    """One contact of ours. `flow` is the one it registered over; TCP contacts end with it."""
+
+    __slots__ = ("binding", "call_id", "cseq", "expires_at", "flow", "key")
+
+    def __init__(self, key: str, binding: Binding, flow: Flow, call_id: bytes, cseq: int, expires_at: float) -> None:
+        self.key = key
+        self.binding = binding
+        self.flow = flow
+        self.call_id = call_id
+        self.cseq = cseq
+        self.expires_at = expires_at
+
+
+def topic_key(key: str) -> str:
+    """A contact's key as a topic level."""
+    return f"{zlib.crc32(key.encode()):08x}"
+
+
+class Bindings:
+    """AOR -> contact key -> Contact, with expiry; and what other nodes told of theirs."""
+
+    def __init__(self) -> None:
+        self._own: dict[str, dict[str, Contact]] = {}
+        self._remote: dict[str, dict[tuple[str, str], Binding]] = {}
+        self._expiry: list[tuple[float, str, str]] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def contacts(self, aor: str) -> dict[str, Contact]:
+        """Our contacts of an AOR, by key; do not change it."""
+        return self._own.get(aor, {})
+
+    def put(self, aor: str, contact: Contact) -> bool:
+        """Add or refresh; returns whether anything but times changed."""
+        contacts = self._own.setdefault(aor, {})
+        old = contacts.get(contact.key)
+        contacts[contact.key] = contact
+        if old is None:
+            self._count += 1
+            heapq.heappush(self._expiry, (contact.expires_at, aor, contact.key))
+        return old is None or old.binding != contact.binding
+
+    def remove(self, aor: str, key: str) -> Contact | None:
+        """Take a contact out; None when it is not there."""
+        contacts = self._own.get(aor)
+        contact = contacts.pop(key, None) if contacts else None
+        if contact is not None:
+            self._count -= 1
+            if not contacts:
+                del self._own[aor]
+        return contact
+
+    def of_connection(self, connection: int) -> list[tuple[str, str]]:
+        """(aor, key) of all contacts that registered over a TCP connection."""
+        return [
+            (aor, key)
+            for aor, contacts in self._own.items()
+            for key, contact in contacts.items()
+            if contact.flow.connection == connection
+        ]
+
+    def all_own(self) -> list[Binding]:
+        """Every binding of ours, for a Snapshot."""
+        return [contact.binding for contacts in self._own.values() for contact in contacts.values()]
+
+    def next_timeout(self) -> float | None:
+        """The soonest time a contact may expire (it may have been refreshed meanwhile)."""
+        return self._expiry[0][0] if self._expiry else None
+
+    def take_expired(self, now: float) -> list[tuple[str, str]]:
+        """(aor, key) of contacts that are over; call `remove` for each."""
+        expired = []
+        while self._expiry and self._expiry[0][0] <= now:
+            _, aor, key = heapq.heappop(self._expiry)
+            contact = self._own.get(aor, {}).get(key)
+            if contact is None:
+                continue
+            if contact.expires_at <= now:
+                expired.append((aor, key))
+            else:
+                heapq.heappush(self._expiry, (contact.expires_at, aor, key))
+        return expired
+
+    def put_remote(self, key: str, binding: Binding) -> None:
+        """Another node has this binding."""
+        self._remote.setdefault(binding.aor, {})[(binding.node, key)] = binding
+
+    def remove_remote(self, node: str, aor: str, key: str) -> None:
+        """Another node's binding is over."""
+        known = self._remote.get(aor)
+        if known is not None:
+            known.pop((node, key), None)
+            if not known:
+                del self._remote[aor]
+
+    def remote(self, aor: str) -> list[Binding]:
+        """Other nodes' bindings of an AOR."""
+        return list(self._remote.get(aor, {}).values())
