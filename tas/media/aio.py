@@ -1,0 +1,95 @@
+"""The door of the media links: one TCP connection each, made again for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Final
+
+from common.service.logs import get_logger
+from tas.media.link import MediaLink
+
+BACKOFF_S: Final = (0.2, 0.5, 1.0)
+CONNECT_TIMEOUT_S: Final = 2.0
+
+_log = get_logger("media")
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, door: LinkDoor) -> None:
+        self.door = door
+        self.closed = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.door.transport = transport
+        self.door.link.connection_made(self.door.clock())
+        self.door.after(self.door.clock())
+
+    def data_received(self, data: bytes) -> None:
+        now = self.door.clock()
+        self.door.link.receive_data(data, now)
+        self.door.after(now)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        now = self.door.clock()
+        self.door.transport = None
+        self.door.link.connection_lost(now)
+        self.door.after(now)
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+
+class LinkDoor:
+    """Keeps one link connected. `after(now)` lets the node run its machines after each input."""
+
+    def __init__(self, link: MediaLink, host: str, port: int, after: Callable[[float], None]) -> None:
+        self.link = link
+        self.after = after
+        self.transport: asyncio.Transport | None = None
+        self.clock = asyncio.get_running_loop().time
+        self._where = (host, port)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"link-{self.link.name}")
+
+    def flush(self) -> None:
+        """Send what the link has to say; drop the connection when it asks for it."""
+        transport = self.transport
+        if transport is None:
+            return
+        data = self.link.take_sends()
+        if data:
+            transport.write(data)
+        if self.link.close:
+            transport.abort()
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self.transport is not None:
+            self.transport.close()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        attempt = 0
+        while True:
+            try:
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    _, protocol = await loop.create_connection(lambda: _Connection(self), *self._where)
+                attempt = 0
+                await protocol.closed
+            except (OSError, TimeoutError) as error:
+                if attempt == 0:
+                    where = f"{self._where[0]}:{self._where[1]}"
+                    _log.warning(
+                        "media server not reachable, waiting", media=self.link.name, at=where, error=str(error)
+                    )
+            await asyncio.sleep(BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])
+            attempt += 1
