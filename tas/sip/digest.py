@@ -40,9 +40,8 @@ STRONGEST_FIRST: Final = (SHA256, MD5)  # RFC 8760 §2.4: in order of preference
 # Peers that cannot take two challenges as RFC 8760 means them (tried: baresip 1.0.0 with libre 1.1.0, SIPp 3.6.1).
 # Nothing is lost by it, since MD5 answers are accepted from everybody.
 MD5_ONLY_AGENTS: Final = (b"baresip v0.", b"baresip v1.")  # give up at any challenge but MD5, in whatever order
-SIPP_BRANCH: Final = (
-    MAGIC_COOKIE + b"-"
-)  # then three numbers; SIPp sends no User-Agent and reads the first challenge only
+# Followed by three numbers. SIPp reads only the first challenge, and has no User-Agent to be known by.
+SIPP_BRANCH: Final = MAGIC_COOKIE + b"-"
 
 
 class Credentials:

@@ -8,16 +8,17 @@ CONTENT_LENGTH: Final = b"content-length"
 
 WIRE_NAMES: Final = (
     b"Accept Accept-Contact Accept-Encoding Accept-Language Alert-Info Allow Allow-Events Answer-Mode "
-    b"Authentication-Info Authorization Call-ID Call-Info Contact Content-Disposition Content-Encoding Content- "
-    b"Language Content-Type CSeq Date Diversion Error-Info Event Expires Flow-Timer From Geolocation Geolocation- "
-    b"Routing Geolocation-Error History-Info Identity Identity-Info In-Reply-To Join Max-Breadth Max-Forwards MIME- "
-    b"Version Min-Expires Min-SE Organization P-Access-Network-Info P-Asserted-Identity P-Associated-URI P-Called- "
-    b"Party-ID P-Charging-Vector P-Early-Media P-Preferred-Identity Path Permission-Missing Priority Privacy Proxy- "
-    b"Authenticate Proxy-Authorization Proxy-Require RAck Reason Record-Route Recv-Info Refer-Sub Refer-To Referred- "
-    b"By Reject-Contact Remote-Party-ID Replaces Reply-To Request-Disposition Require Resource-Priority Retry-After "
-    b"Route RSeq Security-Client Security-Server Security-Verify Server Service-Route Session-Expires Session-ID "
-    b"SIP-ETag SIP-If-Match Subject Subscription-State Supported Target-Dialog Timestamp To Trigger-Consent "
-    b"Unsupported User-Agent User-to-User Via Warning WWW-Authenticate"
+    b"Authentication-Info Authorization Call-ID Call-Info Contact Content-Disposition Content-Encoding "
+    b"Content-Language Content-Type CSeq Date Diversion Error-Info Event Expires Flow-Timer From Geolocation "
+    b"Geolocation-Routing Geolocation-Error History-Info Identity Identity-Info In-Reply-To Join Max-Breadth "
+    b"Max-Forwards MIME-Version Min-Expires Min-SE Organization P-Access-Network-Info P-Asserted-Identity "
+    b"P-Associated-URI P-Called-Party-ID P-Charging-Vector P-Early-Media P-Preferred-Identity Path "
+    b"Permission-Missing Priority Privacy Proxy-Authenticate Proxy-Authorization Proxy-Require RAck Reason "
+    b"Record-Route Recv-Info Refer-Sub Refer-To Referred-By Reject-Contact Remote-Party-ID Replaces Reply-To "
+    b"Request-Disposition Require Resource-Priority Retry-After Route RSeq Security-Client Security-Server "
+    b"Security-Verify Server Service-Route Session-Expires Session-ID SIP-ETag SIP-If-Match Subject "
+    b"Subscription-State Supported Target-Dialog Timestamp To Trigger-Consent Unsupported User-Agent User-to-User "
+    b"Via Warning WWW-Authenticate"
 ).split()
 
 # RFC 3261 §7.3.3 and the extensions that registered one.

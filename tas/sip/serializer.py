@@ -13,10 +13,10 @@ def serialize(message: Request | Response) -> bytes:
     """The message on the wire; Content-Length is always the true one, at the end when it was not among the headers."""
     body = message.body
     if isinstance(message, Request):
-        parts = [message.method, b" ", message.uri, b" SIP/2.0"]
+        start = b"%b %b SIP/2.0" % (message.method, message.uri)
     else:
-        parts = [b"SIP/2.0 %d " % message.status, message.reason]
-    start = len(parts)
+        start = b"SIP/2.0 %d %b" % (message.status, message.reason)
+    parts = [start]
     known = PREFIXES.get
     measured = False
     for name, value in message.headers:
@@ -31,23 +31,26 @@ def serialize(message: Request | Response) -> bytes:
         parts.append(prefix)
         parts.append(value)
     if not measured:
-        parts.append(b"\r\nContent-Length: %d" % len(body))
+        parts.append(b"\r\nContent-Length: ")
+        parts.append(b"%d" % len(body))
     parts.append(b"\r\n\r\n")
     head = b"".join(parts)
     # A line break inside a value would let its author add headers or a whole message.
-    lines = len(message.headers) + (3 if not measured else 2)
+    lines = len(parts) // 2 + 1
     if head.count(b"\n") != lines or head.count(b"\r") != lines:
-        head = _without_breaks(parts, start)
+        return serialize(_without_breaks(message))
     return head + body if body else head
 
 
-def _without_breaks(parts: list[bytes], start: int) -> bytes:
-    clean = [part.replace(b"\r", b" ").replace(b"\n", b" ") for part in parts[:start]]
-    for part in parts[start:-1]:
-        lead = part[:2] if part[:2] == b"\r\n" and b": " in part else b""
-        clean.append(lead + part[len(lead) :].replace(b"\r", b" ").replace(b"\n", b" "))
-    clean.append(parts[-1])
-    return b"".join(clean)
+def _one_line(text: bytes) -> bytes:
+    return text.replace(b"\r", b" ").replace(b"\n", b" ")
+
+
+def _without_breaks(message: Request | Response) -> Request | Response:
+    headers = [(_one_line(name), _one_line(value)) for name, value in message.headers]
+    if isinstance(message, Request):
+        return Request(_one_line(message.method), _one_line(message.uri), headers, message.body)
+    return Response(message.status, _one_line(message.reason), headers, message.body)
 
 
 def make_response(
