@@ -63,7 +63,8 @@ class Core:
 
     __slots__ = (
         "allow", "clients", "contacts", "events", "flow_clients", "host", "identity", "merged", "over", "random",
-        "sends", "server", "servers", "settings", "t1", "t1x64", "t2", "t4", "timers", "tokens", "trace", "usages", "vias",
+        "sends", "server", "servers", "settings", "t1", "t1x64", "t2", "t4", "timers", "tokens", "trace", "usages",
+        "vias",
     )  # fmt: skip
 
     def __init__(self, random: Callable[[int], bytes], settings: LayerSettings, trace: MessageTrace | None) -> None:
@@ -86,8 +87,20 @@ class Core:
         self.t2 = settings.t2
         self.t4 = settings.t4
         self.t1x64 = 64 * settings.t1
+        self.host = b""
+        self.vias: dict[str, bytes] = {}
+        self.contacts: dict[str, bytes] = {}
+        self.advertise()
+        self.server = b"\r\nServer: " + settings.user_agent if settings.user_agent else b""
+        self.identity = b"\r\nUser-Agent: " + settings.user_agent if settings.user_agent else b""
+        self.allow = b"\r\nAllow: " + settings.allow
+
+    def advertise(self) -> None:
+        """Render the Via and Contact of each transport."""
+        settings = self.settings
         udp = settings.udp or settings.tcp or ("127.0.0.1", 5060)
         tcp = settings.tcp or udp
+        self.host = udp[0].encode()
         self.vias = {
             "udp": b"SIP/2.0/UDP %b;rport;branch=" % host_port(udp),
             "tcp": b"SIP/2.0/TCP %b;rport;branch=" % host_port(tcp),
@@ -96,10 +109,6 @@ class Core:
             "udp": b"\r\nContact: <sip:%b@%b>" % (CONTACT_USER, host_port(udp)),
             "tcp": b"\r\nContact: <sip:%b@%b;transport=tcp>" % (CONTACT_USER, host_port(tcp)),
         }
-        self.host = udp[0].encode()
-        self.server = b"\r\nServer: " + settings.user_agent if settings.user_agent else b""
-        self.identity = b"\r\nUser-Agent: " + settings.user_agent if settings.user_agent else b""
-        self.allow = b"\r\nAllow: " + settings.allow
 
     def send(self, flow: Flow, data: bytes, call_id: bytes, now: float) -> None:
         """Put a message into the out-box."""

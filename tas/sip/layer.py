@@ -76,6 +76,20 @@ class SipLayer:
         self.overloaded = False
         """Set by the endpoint: new INVITE and REGISTER are shed with 503, dialogs go on."""
 
+    @property
+    def settings(self) -> LayerSettings:
+        """How this node shows itself."""
+        return self._core.settings
+
+    def advertise_ports(self, udp: int, tcp: int) -> None:
+        """The ports the kernel chose, for doors whose configured port is 0."""
+        settings = self._core.settings
+        if settings.udp is not None and settings.udp[1] == 0:
+            settings.udp = (settings.udp[0], udp)
+        if settings.tcp is not None and settings.tcp[1] == 0:
+            settings.tcp = (settings.tcp[0], tcp)
+        self._core.advertise()
+
     # In and out.
 
     def receive_message(self, message: Request | Response, flow: Flow, now: float) -> None:
@@ -131,6 +145,10 @@ class SipLayer:
         if core.over:
             self._delivered, core.over = core.over, []
         return events
+
+    def has_events(self) -> bool:
+        """Whether `take_events` would return any."""
+        return bool(self._core.events)
 
     def next_timeout(self) -> float | None:
         """When `handle_timeout` is due."""

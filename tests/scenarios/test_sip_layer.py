@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import random
 from time import process_time
 
@@ -12,8 +11,6 @@ from tas.sip.events import (
     UsageConfirmed,
     UsageEnded,
     UsageProgress,
-    UsageReinviteDone,
-    UsageReoffered,
 )
 from tas.sip.flow import Flow
 from tas.sip.layer import LayerSettings, SipLayer

@@ -53,7 +53,6 @@ class UsageBase:
         self._reason: bytes | None = None
         self._extra = b""
         self._body = b""
-        core.usages[local_tag] = self
 
     @property
     def remote_target(self) -> bytes:

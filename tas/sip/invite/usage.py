@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from tas.sip.core import Core
 from tas.sip.dialog import Dialog, dialog_as_client, dialog_as_server
 from tas.sip.events import (
     EndCause,
@@ -15,6 +16,7 @@ from tas.sip.events import (
     UsageProgress,
     UsageRejected,
 )
+from tas.sip.flow import Flow
 from tas.sip.heads import RequestHead, render_headers
 from tas.sip.invite.answered import Answered
 from tas.sip.invite.base import UsageBase
@@ -61,6 +63,10 @@ class InviteUsage(UsageBase):
     __slots__ = ()
 
     TABLE: ClassVar[Table[InviteUsage]]
+
+    def __init__(self, core: Core, key: int, call_id: bytes, local_tag: bytes, state: str, flow: Flow) -> None:
+        super().__init__(core, key, call_id, local_tag, state, flow)
+        core.usages[local_tag] = self
 
     # What the layer's user does. Nothing raises: an act that comes too late (a race with the peer) is dropped.
 
