@@ -10,6 +10,8 @@ TOKEN_CHARS: Final = ALPHANUM + b"-.!%*_+`'~"
 HOST_CHARS: Final = ALPHANUM + b"-._"
 IPV6_CHARS: Final = b"0123456789abcdefABCDEF:."
 
+MAX_HOST_BYTES: Final = 255
+"""A DNS name has at most 253 characters; also bounds what the cache below holds."""
 HOST_CACHE: Final = 1024
 """Entries of `host:port` kept parsed: a node's peers, phones behind them included, come back in every message."""
 
@@ -56,7 +58,7 @@ def parse_host_port(raw: bytes) -> tuple[bytes, int | None]:
     if raw[:1] == b"[":
         close = raw.find(b"]")
         host, rest = raw[: close + 1], raw[close + 1 :]
-        if close < 3 or raw[1:close].translate(None, IPV6_CHARS) or (rest and rest[:1] != b":"):
+        if not 3 <= close <= MAX_HOST_BYTES or raw[1:close].translate(None, IPV6_CHARS) or (rest and rest[:1] != b":"):
             raise SipSyntaxError("malformed IPv6 address")
         separator, port = rest[:1], rest[1:]
     else:
@@ -64,7 +66,7 @@ def parse_host_port(raw: bytes) -> tuple[bytes, int | None]:
         if separator:
             # RFC 3261 §25.1 allows white space around the colon of sent-by.
             host, port = host.rstrip(), port.lstrip()
-        if not host or host.translate(None, HOST_CHARS):
+        if not host or len(host) > MAX_HOST_BYTES or host.translate(None, HOST_CHARS):
             raise SipSyntaxError("malformed host")
     if not separator:
         return host.lower(), None

@@ -8,7 +8,7 @@ never raises from its parsed properties.
 from typing import Final
 
 from tas.sip.grammar import SipSyntaxError, is_token, parse_number
-from tas.sip.headers import parse_name_addr, parse_via
+from tas.sip.headers import parse_name_addr, parse_via, split_commas
 from tas.sip.message import Header, Message, Request, Response
 from tas.sip.names import CONTENT_LENGTH, SPELLINGS, canonical_name
 from tas.sip.uri import SIP_SCHEMES
@@ -41,6 +41,7 @@ METHODS: Final = frozenset(
 LENGTH_SPELLINGS: Final = frozenset((b"Content-Length", b"content-length", b"CONTENT-LENGTH", b"l", b"L"))
 SINGLE: Final = (b"to", b"from", b"call-id", b"cseq", b"max-forwards")
 REQUIRED: Final = ((b"via", "Via"), (b"to", "To"), (b"from", "From"), (b"call-id", "Call-ID"), (b"cseq", "CSeq"))
+LISTS: Final = {b"via": "Via: ", b"route": "Route: ", b"record-route": "Record-Route: ", b"contact": "Contact: "}
 KNOWN_SCHEMES: Final = SIP_SCHEMES | {b"tel"}
 
 
@@ -203,35 +204,38 @@ def _single_headers(message: Message) -> None:
 
 
 def _common(message: Message) -> None:
-    for label, raws in (("Via", message.vias_raw), ("Route", message.routes), ("Record-Route", message.record_routes)):
-        for raw in raws:
-            try:
-                if label == "Via":
-                    parse_via(raw)
-                else:
-                    parse_name_addr(raw).parsed_uri()
-            except SipSyntaxError as error:
-                raise SipSyntaxError(f"{label}: {error}") from None
-    _addresses(message)
-    _ = message.call_id, message.cseq, message.max_forwards
-
-
-def _addresses(message: Message) -> None:
-    label = "Via"
+    label = ""
     try:
+        _ = message.call_id, message.cseq, message.max_forwards
+        label = "Via: "
         _ = message.via
-        label = "From"
+        label = "From: "
         _ = message.from_.parsed_uri()
-        label = "To"
+        label = "To: "
         _ = message.to.parsed_uri()
-        label = "Contact"
+        label = "Contact: "
         contact = message.contact
         if contact is not None and contact.uri != b"*":
             contact.parsed_uri()
-            for raw in message.values(b"contact")[1:]:
-                parse_name_addr(raw).parsed_uri()
+        done = [b"via", b"contact"]  # their first values, above
+        for name, value in message.headers:
+            if name in LISTS:
+                if name in done:
+                    done.remove(name)
+                    if b"," not in value:
+                        continue
+                label = LISTS[name]
+                _list(name, value)
     except SipSyntaxError as error:
-        raise SipSyntaxError(f"{label}: {error}") from None
+        raise SipSyntaxError(f"{label}{error}") from None
+
+
+def _list(name: bytes, value: bytes) -> None:
+    for raw in split_commas(value):
+        if name == b"via":
+            parse_via(raw)
+        elif raw and raw != b"*":
+            parse_name_addr(raw).parsed_uri()
 
 
 def _request(request: Request) -> tuple[int, str] | None:

@@ -1,5 +1,6 @@
 """SIP, SIPS and tel URIs (RFC 3261 §19.1, RFC 3966); any other scheme is kept opaque."""
 
+from functools import lru_cache
 from typing import Final
 
 from tas.sip.grammar import (
@@ -14,6 +15,10 @@ __all__ = ["SIP_SCHEMES", "SipSyntaxError", "Uri", "escape_user", "parse_uri"]
 
 SIP_SCHEMES: Final = frozenset((b"sip", b"sips"))
 SCHEME_CHARS: Final = ALPHANUM + b"+-."
+URI_CACHE: Final = 4096
+"""URIs kept parsed: the node's own numbers, trunks, proxies and phones come back in every message."""
+CACHED_URI_BYTES: Final = 256
+"""Longer URIs are parsed each time, so that the cache stays below a few megabytes whatever is sent."""
 # Never legal inside a URI; they would end the name-addr or the line it is put into.
 FORBIDDEN: Final = bytes(range(0x21)) + b'<>"\x7f'
 USER_CHARS: Final = ALPHANUM + b"-_.!~*'()" + b"&=+$,;?/"
@@ -108,7 +113,16 @@ def escape_user(user: bytes) -> bytes:
 
 
 def parse_uri(raw: bytes) -> Uri:
-    """Parse `raw`, which must be the URI alone: no brackets, no white space."""
+    """Parse `raw`, which must be the URI alone: no brackets, no white space. Equal bytes may give the same object."""
+    return _parse_short(raw) if len(raw) <= CACHED_URI_BYTES else _parse(raw)
+
+
+@lru_cache(maxsize=URI_CACHE)
+def _parse_short(raw: bytes) -> Uri:
+    return _parse(raw)
+
+
+def _parse(raw: bytes) -> Uri:
     if len(raw.translate(None, FORBIDDEN)) != len(raw):
         raise SipSyntaxError("malformed URI")
     scheme, separator, rest = raw.partition(b":")
