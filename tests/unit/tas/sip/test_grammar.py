@@ -1,6 +1,7 @@
 import pytest
 
 from tas.sip.grammar import (
+    MAX_HOST_BYTES,
     SipSyntaxError,
     end_of_quoted,
     is_token,
@@ -110,3 +111,11 @@ def test_params_are_lower_case_names_with_values_as_received() -> None:
 def test_malformed_params_are_refused(raw: bytes) -> None:
     with pytest.raises(SipSyntaxError):
         parse_params(raw)
+
+
+def test_host_is_accepted_at_its_limit_and_refused_beyond() -> None:
+    assert parse_host_port(b"a" * MAX_HOST_BYTES) == (b"a" * MAX_HOST_BYTES, None)
+    with pytest.raises(SipSyntaxError, match="malformed host"):
+        parse_host_port(b"a" * (MAX_HOST_BYTES + 1))
+    with pytest.raises(SipSyntaxError, match="malformed IPv6 address"):
+        parse_host_port(b"[" + b"1" * MAX_HOST_BYTES + b"]")

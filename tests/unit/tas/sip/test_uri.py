@@ -109,3 +109,10 @@ def test_equivalent_uris_of_rfc3261_19_1_4(left: bytes, right: bytes) -> None:
 )
 def test_different_uris_of_rfc3261_19_1_4(left: bytes, right: bytes) -> None:
     assert not parse_uri(left).equivalent(parse_uri(right))
+
+
+def test_short_uris_are_kept_parsed_and_long_ones_are_not() -> None:
+    short, long = b"sip:kept@example.com", b"sip:" + b"a" * 300 + b"@example.com"
+    assert parse_uri(short) is parse_uri(bytes(bytearray(short)))
+    assert parse_uri(long) is not parse_uri(long)
+    assert parse_uri(long).user == b"a" * 300
