@@ -23,7 +23,7 @@ from tas.sip.message import Header, Request, Response
 from tas.sip.parser import SipParseError, rejection, validate
 from tas.sip.screening import Refusal, Screen
 from tas.sip.serializer import make_response, serialize
-from tas.sip.source import mark_source, server_key
+from tas.sip.source import mark_source, own_branch, server_key
 from tas.sip.trace import MessageTrace
 from tas.sip.transaction.client import ClientTransaction, flow_key
 from tas.sip.transaction.invite_server import InviteServer
@@ -97,7 +97,7 @@ class SipLayer:
         core = self._core
         try:
             if core.trace is not None:
-                core.trace.add_message(message, flow, now)
+                core.trace.record_received(message, flow, now)
             if isinstance(message, Response):
                 self._receive_response(message, now)
             else:
@@ -258,7 +258,7 @@ class SipLayer:
     # What arrives.
 
     def _receive_response(self, response: Response, now: float) -> None:
-        branch = response.via.branch
+        branch = own_branch(response)
         if branch is not None:
             transaction = self._core.clients.get((branch, response.cseq_method))
             if transaction is not None:  # else a stray: late, or never ours (§18.1.2)

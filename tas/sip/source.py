@@ -7,9 +7,13 @@ from typing import Final
 from tas.sip.core import ServerKey
 from tas.sip.dialog import DEFAULT_PORT
 from tas.sip.flow import Flow
-from tas.sip.headers import split_commas
-from tas.sip.message import Request
+from tas.sip.headers import MAGIC_COOKIE, split_commas
+from tas.sip.message import Request, Response
+from tas.sip.tokens import BRANCH_DIGITS
 
+OUR_BRANCH: Final = b";branch=" + MAGIC_COOKIE
+BRANCH_LENGTH: Final = len(MAGIC_COOKIE) + BRANCH_DIGITS
+AFTER_BRANCH: Final = (b"", b";", b",")
 EMPTY_RPORT: Final = re.compile(rb";[ \t]*rport[ \t]*(?=;|,|$)", re.IGNORECASE)
 
 
@@ -22,6 +26,16 @@ def server_key(request: Request, method: bytes) -> ServerKey:
     tag = request.from_.tag or b""
     top = split_commas(request.get(b"via") or b"")[0]
     return request.uri, tag, request.call_id, b"%d" % request.cseq, top, method
+
+
+def own_branch(response: Response) -> bytes | None:
+    """The branch in the top Via of a response, which is the Via we wrote: it need not be parsed."""
+    top = response.get(b"via") or b""
+    start = top.find(OUR_BRANCH) + 8
+    if start < 8:
+        return response.via.branch  # somebody rewrote it
+    end = start + BRANCH_LENGTH
+    return top[start:end] if top[end : end + 1] in AFTER_BRANCH else response.via.branch
 
 
 def mark_source(request: Request, flow: Flow) -> Flow:

@@ -61,7 +61,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         self._transport = stream = cast(asyncio.Transport, transport)  # by shape, not by class
         self.flow = self._door.opened(self, stream)
         if self.flow is None:
-            transport.abort()
+            stream.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """asyncio."""
