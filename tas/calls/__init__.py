@@ -1,0 +1,1 @@
+"""Calls: what happens between the leg that brought one and its Outcome."""

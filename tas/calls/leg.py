@@ -1,0 +1,60 @@
+"""One leg of a call: a dialog and the media session that belongs to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from common.contracts.ids import LegId, SessionId
+
+if TYPE_CHECKING:
+    from tas.media.link import MediaLink
+    from tas.sdp import Negotiated, SessionDescription
+    from tas.sip.flow import Flow
+    from tas.sip.invite.usage import InviteUsage
+
+
+class Leg:
+    """Plain state; the actions change it. `usage` is None until an INVITE came or was sent."""
+
+    __slots__ = (
+        "address", "answered_at", "early", "flow", "incoming", "learn", "leg_id", "link", "negotiated", "number",
+        "offer", "port", "rung_at", "sdp_version", "uri", "usage",
+    )  # fmt: skip
+
+    def __init__(self, leg_id: LegId, number: str, *, incoming: bool, flow: Flow | None, learn: bool) -> None:
+        self.leg_id = leg_id
+        self.number = number
+        self.incoming = incoming
+        self.flow = flow
+        self.learn = learn
+        self.uri = b""
+        """Request-URI of a called leg."""
+        self.usage: InviteUsage | None = None
+        self.link: MediaLink | None = None
+        """The media server that has (or is asked for) this leg's session."""
+        self.address = ""
+        self.port = 0
+        """0 until the media server gave one."""
+        self.offer: SessionDescription | None = None
+        """The peer's latest offer; None: it asks for ours (late offer)."""
+        self.negotiated: Negotiated | None = None
+        self.sdp_version = 1
+        self.early = False
+        """Early media of this (called) leg is already bridged."""
+        self.rung_at: float | None = None
+        self.answered_at: float | None = None
+
+    @property
+    def session(self) -> SessionId:
+        """The media session's id."""
+        return SessionId(self.leg_id)
+
+    @property
+    def peer(self) -> str:
+        """ip:port of the other end."""
+        return f"{self.flow.remote[0]}:{self.flow.remote[1]}" if self.flow is not None else ""
+
+    @property
+    def codec(self) -> str:
+        """The negotiated codec's name, empty before."""
+        return str(self.negotiated.remote.codec) if self.negotiated is not None else ""

@@ -1,0 +1,70 @@
+"""Reasons and the causes that go with them: SIP status (RFC 3261), Q.850 cause (RFC 4497 mapping)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from common.contracts.outcome import Outcome, Reason, Result
+
+_CAUSES: Final[dict[Reason, tuple[Result, int, int]]] = {
+    Reason.CALLER_HANGUP: (Result.ANSWERED, 200, 16),
+    Reason.AGENT_HANGUP: (Result.ANSWERED, 200, 16),
+    Reason.CALLED_HANGUP: (Result.ANSWERED, 200, 16),
+    Reason.COMPLETED: (Result.ANSWERED, 200, 16),
+    Reason.CALLER_CANCELLED: (Result.ABANDONED, 487, 16),
+    Reason.BUSY: (Result.REJECTED, 486, 17),
+    Reason.NO_ANSWER: (Result.REJECTED, 480, 19),
+    Reason.DECLINED: (Result.REJECTED, 603, 21),
+    Reason.UNKNOWN_NUMBER: (Result.REJECTED, 404, 1),
+    Reason.NOT_REGISTERED: (Result.REJECTED, 480, 20),
+    Reason.NOT_ALLOWED: (Result.REJECTED, 403, 21),
+    Reason.NO_COMMON_CODEC: (Result.REJECTED, 488, 65),
+    Reason.BAD_OFFER: (Result.REJECTED, 400, 95),
+    Reason.MEDIA_FULL: (Result.REJECTED, 503, 34),
+    Reason.MEDIA_LOST: (Result.FAILED, 500, 38),
+    Reason.RTP_TIMEOUT: (Result.FAILED, 500, 38),
+    Reason.SIGNALLING_TIMEOUT: (Result.FAILED, 408, 102),
+    Reason.QUEUE_FULL: (Result.REJECTED, 480, 17),
+    Reason.QUEUE_TIMEOUT: (Result.ABANDONED, 480, 19),
+    Reason.QUEUE_UNAVAILABLE: (Result.REJECTED, 480, 20),
+    Reason.MENU_TIMEOUT: (Result.ANSWERED, 200, 16),
+    Reason.TRUNK_UNREACHABLE: (Result.REJECTED, 503, 38),
+    Reason.TRUNK_REJECTED: (Result.REJECTED, 503, 21),
+    Reason.DRAINING: (Result.REJECTED, 503, 41),
+    Reason.SHUTDOWN: (Result.FAILED, 503, 41),
+}
+
+
+def outcome(reason: Reason, *, result: Result | None = None, sip_cause: int | None = None) -> Outcome:
+    """The Outcome of a reason; `result` and `sip_cause` replace the usual ones."""
+    usual, status, q850 = _CAUSES[reason]
+    return Outcome(result or usual, reason, sip_cause if sip_cause is not None else status, q850)
+
+
+def rejection(status: int, *, trunk: bool) -> Outcome:
+    """The Outcome when the called party answers with a final `status` of 300 or more."""
+    if status in (486, 600):
+        return outcome(Reason.BUSY, sip_cause=status)
+    if status in (480, 408):
+        return outcome(Reason.NO_ANSWER, sip_cause=status)
+    if status in (404, 484, 604):
+        return outcome(Reason.UNKNOWN_NUMBER, sip_cause=status)
+    if status in (488, 606):
+        return outcome(Reason.NO_COMMON_CODEC, sip_cause=status)
+    if trunk:
+        return outcome(Reason.TRUNK_UNREACHABLE if status == 503 else Reason.TRUNK_REJECTED, sip_cause=status)
+    if status == 503:
+        return outcome(Reason.NOT_REGISTERED, sip_cause=480)
+    return outcome(Reason.DECLINED, sip_cause=status)
+
+
+RELAYED: Final = frozenset((404, 408, 410, 480, 484, 486, 488, 503, 600, 603, 604, 606))
+"""Refusals of the called party that mean the same to the caller; others become 480, for the caller's phone or call
+manager must not act on them (401 and 407 are for us, 3xx would leave the contact centre, 5xx would reroute)."""
+
+
+def relayed_status(status: int, *, trunk: bool) -> int:
+    """What the caller is told when the called party refuses with `status`."""
+    if status == 503 and not trunk:
+        return 480  # one phone is away, not this server
+    return status if status in RELAYED else 480

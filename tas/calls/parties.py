@@ -1,0 +1,103 @@
+"""Reaching the called party: an agent's phone by its binding, an outside number by its trunk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from common.contracts.agents import Binding
+from common.contracts.calls import AgentCall, AgentCallPhase, NodeEvent
+from tas.calls import sessions
+from tas.calls.leg import Leg
+from tas.errors import CallRefused
+from tas.routing.router import Destination
+from tas.sip.flow import Address, Flow, TransportName
+from tas.sip.headers import format_name_addr
+from tas.sip.message import Header
+from tas.sip.uri import escape_user
+
+if TYPE_CHECKING:
+    from tas.calls.call import Call
+    from tas.config import TasConfig
+    from tas.registrar.registrar import Registrar
+    from tas.routing.trunks import Trunks
+    from tas.sip.layer import SipLayer
+
+KEPT_FLOWS = 64
+"""Flows to trunks and to phones of other nodes that are kept for the next call."""
+
+
+class Parties:
+    """The part of the call control that makes called legs."""
+
+    config: TasConfig
+    layer: SipLayer
+    registrar: Registrar
+    trunks: Trunks
+
+    def tell(self, event: NodeEvent) -> None:
+        """See CallControl.tell."""
+        raise NotImplementedError
+
+    def agent_leg(self, call: Call, agent: str) -> Leg | None:
+        """A leg to an agent's phone: the contact that registered last here, else one shared by another node."""
+        flow, uri = self._reach(agent)
+        if flow is None:
+            return None
+        leg = Leg(call.next_leg_id(), agent, incoming=False, flow=flow, learn=self.config.agents[agent].nat)
+        leg.uri = uri
+        return leg
+
+    def _reach(self, agent: str) -> tuple[Flow | None, bytes]:
+        contacts = self.registrar.bindings.contacts(agent)
+        if contacts:
+            contact = max(contacts.values(), key=lambda known: known.expires_at)
+            return contact.flow, contact.binding.contact.encode()
+        shared = self.registrar.bindings.remote(agent)
+        usable = [binding for binding in shared if binding.transport == "udp"]
+        if not usable:
+            return None, b""
+        binding: Binding = usable[-1]
+        return Flow("udp", (binding.address, binding.port)), binding.contact.encode()
+
+    def outside_leg(self, call: Call, destination: Destination) -> Leg:
+        """A leg over a trunk; raises CallRefused when the trunk is down or full."""
+        trunk = self.trunks.by_name[destination.name]
+        if not trunk.up:
+            raise CallRefused(503, f"Trunk {trunk.name} does not answer")
+        if trunk.full:
+            raise CallRefused(503, f"All channels of trunk {trunk.name} are in use")
+        trunk.channels += 1
+        transport: TransportName = trunk.entry.transport
+        address: Address = trunk.entry.target_address
+        flow = Flow(transport, address)
+        leg = Leg(call.next_leg_id(), destination.number, incoming=False, flow=flow, learn=trunk.entry.nat)
+        leg.uri = b"sip:%b@%b:%d" % (escape_user(destination.number.encode()), address[0].encode(), address[1])
+        return leg
+
+    def invite(self, call: Call, leg: Leg, now: float) -> None:
+        """Send the INVITE: the caller is shown in From and, for phones that prefer it, in P-Asserted-Identity."""
+        assert leg.flow is not None
+        host = self.config.settings.sip.realm.encode()
+        shown = b"sip:%b@%b" % (escape_user(call.caller.number.encode()), host)
+        identity = format_name_addr(call.from_display, shown)
+        headers: list[Header] = [(b"p-asserted-identity", identity)]
+        target = b"<sip:%b@%b>" % (escape_user(leg.number.encode()), host)
+        leg.usage = self.layer.invite(
+            uri=leg.uri,
+            flow=leg.flow,
+            from_=identity,
+            to=target,
+            body=sessions.offer_sdp(call, leg),
+            headers=headers,
+            now=now,
+        )
+        leg.usage.owner = call
+
+    def sdp_session_id(self, leg: Leg) -> int:
+        """The o= session id of a leg: the number in its id's random part, the same for all its versions."""
+        return int(leg.leg_id.rpartition("-")[2].partition(".")[0], 16) & 0x7FFFFFFF
+
+    def tell_agent_ended(self, call: Call, agent: str) -> None:
+        """An agent's part in a call is over."""
+        if agent:
+            self.tell(AgentCall(agent, call.uid, AgentCallPhase.ENDED, "", call.queue))

@@ -1,0 +1,1 @@
+"""What callers hear and press before anybody answers: menus and the echo test."""
