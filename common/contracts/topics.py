@@ -1,7 +1,7 @@
 """Topic names of the bus. Names of nodes are `[a-z0-9-]+`; phone numbers never stand bare in a topic."""
 
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 ROOT: Final = "opentas/1"
 
@@ -33,6 +33,12 @@ def node_commands(node: str) -> str:
 def binding(node: str, aor: str, key: str) -> str:
     """Retained Binding, empty payload when it ended; `key` tells the contacts of one AOR apart."""
     return f"{ROOT}/bindings/{node}/{quote(aor, safe='').replace('.', '%2E')}/{key}"
+
+
+def parse_binding(topic: str) -> tuple[str, str, str]:
+    """(node, aor, key) of a binding's topic; raises ValueError for another topic."""
+    node, aor, key = topic.removeprefix(f"{ROOT}/bindings/").split("/")
+    return node, unquote(aor), key
 
 
 ALL_PRESENCE: Final = f"{ROOT}/presence/+/+"

@@ -116,6 +116,11 @@ class CallControl(Parties):
         call = self.calls.get(CallUid(call_uid))
         return call is not None and call.feed(table.HANG_UP, None, now)
 
+    def hang_up_all(self, now: float) -> None:
+        """End every call: the process stops."""
+        for call in list(self.calls.values()):
+            call.feed(table.HANG_UP, None, now)
+
     def on_media_notification(self, link: MediaLink, notification: Notification, now: float) -> None:
         """LinkEvents."""
         call = self.calls.get(CallUid(notification.session.rpartition(".")[0]))

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from tas.routing.trunks import Trunks
     from tas.sip.layer import SipLayer
 
-KEPT_FLOWS = 64
-"""Flows to trunks and to phones of other nodes that are kept for the next call."""
-
 
 class Parties:
     """The part of the call control that makes called legs."""
@@ -48,9 +45,9 @@ class Parties:
         return leg
 
     def _reach(self, agent: str) -> tuple[Flow | None, bytes]:
-        contacts = self.registrar.bindings.contacts(agent)
+        contacts = [known for known in self.registrar.bindings.contacts(agent).values() if known.flow.alive]
         if contacts:
-            contact = max(contacts.values(), key=lambda known: known.expires_at)
+            contact = max(contacts, key=lambda known: known.expires_at)
             return contact.flow, contact.binding.contact.encode()
         shared = self.registrar.bindings.remote(agent)
         usable = [binding for binding in shared if binding.transport == "udp"]

@@ -16,6 +16,11 @@ class MediaPool:
         self.links = links
         self._last = len(links) - 1
 
+    def add(self, link: MediaLink) -> None:
+        """Take a server into the round; the first one added gets the first call."""
+        self.links.append(link)
+        self._last = len(self.links) - 1
+
     def choose(self, exclude: Collection[str] = ()) -> MediaLink | None:
         """The next usable server that is not excluded; None when there is none."""
         count = len(self.links)

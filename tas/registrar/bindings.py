@@ -64,13 +64,13 @@ class Bindings:
                 del self._own[aor]
         return contact
 
-    def of_connection(self, connection: int) -> list[tuple[str, str]]:
-        """(aor, key) of all contacts that registered over a TCP connection."""
+    def of_lost_flows(self) -> list[tuple[str, str]]:
+        """(aor, key) of contacts whose TCP connection is gone, and with it the way to the phone."""
         return [
             (aor, key)
             for aor, contacts in self._own.items()
             for key, contact in contacts.items()
-            if contact.flow.connection == connection
+            if not contact.flow.alive
         ]
 
     def all_own(self) -> list[Binding]:

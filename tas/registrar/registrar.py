@@ -76,9 +76,9 @@ class Registrar:
         for aor, key in self.bindings.take_expired(now):
             self._end(aor, key)
 
-    def connection_lost(self, connection: int) -> None:
-        """A TCP connection is gone, and with it the way to every phone that registered over it."""
-        for aor, key in self.bindings.of_connection(connection):
+    def end_lost_flows(self) -> None:
+        """End contacts whose TCP connection is gone."""
+        for aor, key in self.bindings.of_lost_flows():
             self._end(aor, key)
 
     def authenticate(self, request: Request, now: float, *, proxy: bool = False) -> tuple[str, Answer | None]:
@@ -153,7 +153,6 @@ class Registrar:
         self, aor: str, key: str, contact: NameAddr, expires: int, request: Request, flow: Flow, now: float
     ) -> None:
         transport: Literal["udp", "tcp"] = "udp" if flow.transport == "udp" else "tcp"
-        instance = contact.params.get(b"+sip.instance") or b""
         binding = Binding(
             aor=aor,
             node=self._node,
@@ -161,7 +160,7 @@ class Registrar:
             address=flow.remote[0],
             port=flow.remote[1],
             transport=transport,
-            instance=instance.strip(b'"').decode("utf-8", "replace"),
+            instance=_instance(contact),
             user_agent=(request.get(b"user-agent") or b"").decode("utf-8", "replace")[:80],
         )
         made = Contact(key, binding, flow, request.call_id, request.cseq, now + expires)
@@ -194,10 +193,24 @@ def _expires_of(contact: NameAddr, default: int) -> int:
     return int(raw) if raw is not None and raw.isdigit() and len(raw) < 11 else default
 
 
-def _key(contact: NameAddr) -> str:
+def contact_key(binding: Binding) -> str:
     """What makes two contacts the same phone: its instance (RFC 5626), else its URI without parameters."""
-    instance = contact.params.get(b"+sip.instance")
-    if instance:
-        return (instance + b"|" + (contact.params.get(b"reg-id") or b"")).decode("utf-8", "replace")
-    uri = parse_uri(contact.uri)
+    return binding.instance or _uri_key(binding.contact.encode())
+
+
+def _uri_key(raw: bytes) -> str:
+    uri = parse_uri(raw)
     return f"{(uri.user or b'').decode('utf-8', 'replace')}@{uri.host.decode('ascii', 'replace')}:{uri.port or 5060}"
+
+
+def _key(contact: NameAddr) -> str:
+    instance = _instance(contact)
+    return instance or _uri_key(contact.uri)
+
+
+def _instance(contact: NameAddr) -> str:
+    instance = contact.params.get(b"+sip.instance")
+    if not instance:
+        return ""
+    reg_id = contact.params.get(b"reg-id")
+    return (instance.strip(b'"') + (b"|" + reg_id if reg_id else b"")).decode("utf-8", "replace")

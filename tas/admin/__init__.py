@@ -1,0 +1,1 @@
+"""The node's HTTP API: what tasctl and the agent broker's console read."""
