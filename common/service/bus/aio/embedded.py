@@ -10,6 +10,8 @@ from typing import Final
 
 READY_TIMEOUT_S: Final = 15.0
 STOP_TIMEOUT_S: Final = 5.0
+ANY_PORT: Final = -1
+"""nats-server takes a free port; only the MQTT side is used."""
 
 CONFIG: Final = """\
 server_name: "{name}"
@@ -39,7 +41,9 @@ def find_binary() -> Path:
 class NatsServer:
     """One child process. Its MQTT side needs JetStream, so it keeps a folder for retained messages."""
 
-    def __init__(self, folder: Path, *, host: str, port: int, client_port: int, user: str, password: str) -> None:
+    def __init__(
+        self, folder: Path, *, host: str, port: int, user: str, password: str, client_port: int = ANY_PORT
+    ) -> None:
         self._folder = folder
         self._address = (host, port)
         self._client_port = client_port

@@ -13,7 +13,8 @@ import aiomqtt
 import msgspec
 
 from common.contracts.envelopes import Envelope, Presence
-from common.service.bus.protocol import Handler, Sealer, matches, open_envelope
+from common.service.bus.aio.client import DirectClient
+from common.service.bus.protocol import MAX_PAYLOAD_BYTES, Handler, Sealer, matches, open_envelope
 from common.service.logs import get_logger
 
 OUTBOX_LIMIT: Final = 10_000
@@ -21,6 +22,10 @@ OUTBOX_LIMIT: Final = 10_000
 BACKOFF_S: Final = (0.2, 0.5, 1.0, 2.0)
 KEEPALIVE_S: Final = 5
 CONNECT_TIMEOUT_S: Final = 5.0
+BURST: Final = 256
+"""Messages given to the socket in one turn of the loop."""
+CONGESTED_RETRY_S: Final = 0.01
+STOP_FLUSH_S: Final = 0.5
 
 _log = get_logger("bus")
 
@@ -28,9 +33,7 @@ _log = get_logger("bus")
 class MqttBus:
     """One process's connection to the bus; reconnects for ever, says so once per loss."""
 
-    def __init__(
-        self, url: str, node: str, incarnation: str, *, last_will: tuple[str, Presence] | None = None
-    ) -> None:
+    def __init__(self, url: str, node: str, incarnation: str, *, last_will: tuple[str, Presence] | None = None) -> None:
         """`url` is mqtt://user:password@host:port. Raises ValueError for another scheme."""
         parts = urlsplit(url)
         if parts.scheme != "mqtt" or parts.hostname is None:
@@ -43,7 +46,9 @@ class MqttBus:
         self._last_will = last_will
         self._sealer = Sealer(node, incarnation)
         self._outbox: deque[tuple[str, bytes, bool]] = deque()
-        self._wake = asyncio.Event()
+        self._flush_planned = False
+        self._stopping = False
+        self._client: DirectClient | None = None
         self._subscriptions: list[tuple[str, Handler]] = []
         self._listeners: list[Callable[[bool], None]] = []
         self._task: asyncio.Task[None] | None = None
@@ -59,14 +64,36 @@ class MqttBus:
         self._put(topic, b"", True)
 
     def _put(self, topic: str, payload: bytes, retain: bool) -> None:
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            self.dropped += 1
+            _log.error("message too large, dropped", topic=topic, bytes=len(payload), limit=MAX_PAYLOAD_BYTES)
+            return
         if len(self._outbox) >= OUTBOX_LIMIT:
             self._outbox.popleft()
             self.dropped += 1
         self._outbox.append((topic, payload, retain))
-        self._wake.set()
+        if self._client is not None and not self._flush_planned:
+            self._flush_planned = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_planned = False
+        client = self._client
+        if client is None or not self._outbox:
+            return
+        loop = asyncio.get_running_loop()
+        self._flush_planned = True
+        if client.congested:
+            loop.call_later(CONGESTED_RETRY_S, self._flush)
+            return
+        for _ in range(min(len(self._outbox), BURST)):
+            client.push(*self._outbox.popleft())
+        loop.call_soon(self._flush)
 
     def subscribe(self, pattern: str, handler: Handler) -> None:
-        """See Bus.subscribe; subscribe before start()."""
+        """See Bus.subscribe; before start()."""
+        if self._task is not None:
+            raise RuntimeError("subscribe before start()")
         self._subscriptions.append((pattern, handler))
 
     def on_connection(self, handler: Callable[[bool], None]) -> None:
@@ -78,42 +105,47 @@ class MqttBus:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="bus")
 
     async def stop(self) -> None:
-        """Send what waits (briefly) and disconnect."""
-        if self._task is None:
+        """Send what waits (for STOP_FLUSH_S at most) and disconnect."""
+        task, self._task = self._task, None
+        if task is None:
             return
-        deadline = asyncio.get_running_loop().time() + 0.5
-        while self.connected and self._outbox and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
-        self._task.cancel()
+        self._stopping = True
+        rounds = int(STOP_FLUSH_S / CONGESTED_RETRY_S)
+        for _ in range(rounds):
+            if not self.connected or not (self._outbox or self._flush_planned):
+                break
+            await asyncio.sleep(CONGESTED_RETRY_S)
+        task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-        self._task = None
+            await task
 
     async def _run(self) -> None:
         attempt = 0
-        while True:
+        while not self._stopping:
             try:
-                async with self._client() as client:
+                async with self._make_client() as client:
                     attempt = 0
                     await self._serve(client)
             except aiomqtt.MqttError as error:
-                if self.connected or attempt == 0:
-                    _log.warning("bus not reachable, trying again", url=f"{self._where[0]}:{self._where[1]}", error=str(error))
+                if attempt == 0:
+                    where = f"{self._where[0]}:{self._where[1]}"
+                    _log.warning("bus not reachable, trying again", address=where, error=str(error))
             finally:
+                self._client = None
                 self._set_connected(False)
             await asyncio.sleep(BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])
             attempt += 1
 
-    def _client(self) -> aiomqtt.Client:
+    def _make_client(self) -> DirectClient:
         host, port, user, password = self._where
         will = None
         if self._last_will is not None:
             topic, presence = self._last_will
-            payload = msgspec.json.encode(
-                Envelope(self.node, self.incarnation, 0, msgspec.Raw(msgspec.json.encode(presence)))
-            )
+            body = msgspec.Raw(msgspec.json.encode(presence))
+            payload = msgspec.json.encode(Envelope(self.node, self.incarnation, 0, body))
             will = aiomqtt.Will(topic, payload, qos=0, retain=True)
-        return aiomqtt.Client(
+        return DirectClient(
+            self._received,
             hostname=host,
             port=port,
             username=user,
@@ -124,41 +156,16 @@ class MqttBus:
             keepalive=KEEPALIVE_S,
             timeout=CONNECT_TIMEOUT_S,
             will=will,
-            queue_type=self._inbox_type(),
         )
 
-    def _inbox_type(self) -> type[asyncio.Queue[aiomqtt.Message]]:
-        """A queue that hands each message on at once: the iterator of aiomqtt costs two tasks a message."""
-        received = self._received
-
-        class Inbox(asyncio.Queue[aiomqtt.Message]):
-            def put_nowait(self, item: aiomqtt.Message) -> None:
-                received(item)
-
-        return Inbox
-
-    async def _serve(self, client: aiomqtt.Client) -> None:
+    async def _serve(self, client: DirectClient) -> None:
         for pattern, _ in self._subscriptions:
             await client.subscribe(pattern)
-        sender = asyncio.get_running_loop().create_task(self._send(client), name="bus-send")
-        try:
-            self._set_connected(True)
-            async for _ in client.messages:  # only ends, by MqttError, when the connection does
-                pass
-        finally:
-            sender.cancel()
-            with contextlib.suppress(asyncio.CancelledError, aiomqtt.MqttError):
-                await sender
-
-    async def _send(self, client: aiomqtt.Client) -> None:
-        while True:
-            while self._outbox:
-                topic, payload, retain = self._outbox[0]
-                await client.publish(topic, payload, qos=0, retain=retain)
-                if self._outbox:
-                    self._outbox.popleft()
-            self._wake.clear()
-            await self._wake.wait()
+        self._client = client
+        self._set_connected(True)
+        self._flush()
+        async for _ in client.messages:  # yields nothing: DirectClient hands on; ends by MqttError with the connection
+            pass
 
     def _set_connected(self, connected: bool) -> None:
         if connected == self.connected:
@@ -168,13 +175,14 @@ class MqttBus:
         for listener in self._listeners:
             listener(connected)
 
-    def _received(self, message: aiomqtt.Message) -> None:
-        payload = message.payload if isinstance(message.payload, bytes) else b""
+    def _received(self, topic: str, payload: bytes) -> None:
         envelope = open_envelope(payload) if payload else None
         if payload and envelope is None:
-            _log.warning("not an envelope, dropped", topic=message.topic.value)
+            _log.warning("not an envelope, dropped", topic=topic)
             return
-        topic = message.topic.value
         for pattern, handler in self._subscriptions:
             if matches(pattern, topic):
-                handler(topic, envelope)
+                try:
+                    handler(topic, envelope)
+                except Exception:  # a fault in one room must not cut the whole process off the bus
+                    _log.exception("handler failed", topic=topic)

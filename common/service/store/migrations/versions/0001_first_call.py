@@ -50,9 +50,7 @@ def upgrade() -> None:
     op.create_index("ix_placement_node", "placement", ["node"])
     op.create_table(
         "agent_activity",
-        sa.Column(
-            "id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True
-        ),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
         sa.Column("agent", sa.String(64), nullable=False),
         sa.Column("at", sa.Double, nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
