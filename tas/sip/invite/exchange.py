@@ -13,6 +13,7 @@ from tas.sip.events import UsageConfirmed, UsageReinviteDone, UsageReoffered
 from tas.sip.flow import Send
 from tas.sip.heads import render_headers
 from tas.sip.invite.answered import Answered
+from tas.sip.invite.table import CONFIRMED
 from tas.sip.machine import Rows, Table, compile_rows, step
 from tas.sip.message import Header, Request, Response
 from tas.sip.timers import Timer
@@ -138,7 +139,7 @@ class Exchange:
     def resume(self, now: float) -> None:
         """Send the offer that had to wait."""
         body, self._postponed = self._postponed, None
-        if body is not None:
+        if body is not None and self._confirmed_usage() is not None:
             self.reinvite(body, now)
 
     def ack(self, body: bytes, now: float) -> bool:
@@ -234,6 +235,11 @@ class Exchange:
         self._theirs = None
         self._usage = None
 
+    def _confirmed_usage(self) -> InviteUsage | None:
+        """The usage, unless it is leaving: then nothing new is started and nobody told."""
+        usage = self._usage
+        return usage if usage is not None and usage.state == CONFIRMED else None
+
     # Actions of the table.
 
     def _accept(self, response: Response, now: float) -> None:
@@ -255,8 +261,9 @@ class Exchange:
             self._usage.lose(status, now)
 
     def _send_invite(self, _message: Request | Response | None, now: float) -> None:
-        if self._usage is not None:
-            self._client = self._usage.send_invite(self._offer, self, now)
+        usage = self._confirmed_usage()
+        if usage is not None:
+            self._client = usage.send_invite(self._offer, self, now)
 
     def _send_ack(self, _message: Request | Response | None, now: float) -> None:
         usage = self._usage
@@ -310,21 +317,25 @@ class Exchange:
 
     def _emit_reoffered(self, message: Request | Response | None, now: float) -> None:
         self._theirs = self._incoming
-        if self._usage is not None and message is not None:
-            self._usage.emit(UsageReoffered(self._usage, message.body))
+        usage = self._confirmed_usage()
+        if usage is not None and message is not None:
+            usage.emit(UsageReoffered(usage, message.body))
 
     def _emit_confirmed(self, message: Request | Response | None, now: float) -> None:
-        if self._usage is not None and message is not None:
-            self._usage.emit(UsageConfirmed(self._usage, message.body))
+        usage = self._confirmed_usage()
+        if usage is not None and message is not None:
+            usage.emit(UsageConfirmed(usage, message.body))
 
     def _emit_done(self, message: Request | Response | None, now: float) -> None:
-        if self._usage is not None:
+        usage = self._confirmed_usage()
+        if usage is not None:
             body = message.body if message is not None else b""
-            self._usage.emit(UsageReinviteDone(self._usage, self._status, body))
+            usage.emit(UsageReinviteDone(usage, self._status, body))
 
     def _emit_glare(self, _message: Request | Response | None, now: float) -> None:
-        if self._usage is not None:
-            self._usage.emit(UsageReinviteDone(self._usage, 491, b""))
+        usage = self._confirmed_usage()
+        if usage is not None:
+            usage.emit(UsageReinviteDone(usage, 491, b""))
 
 
 Exchange.TABLE = compile_rows(ROWS, Exchange)
