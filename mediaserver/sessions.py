@@ -1,0 +1,322 @@
+"""Sessions: connection points by the names TAS nodes give them. Commands in, engine calls out; no sockets but theirs."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+from zlib import crc32
+
+from common.contracts.ids import SessionId
+from common.contracts.media import (
+    ORPHAN_GRACE_S,
+    Codec,
+    ErrorCode,
+    Play,
+    Remote,
+    SendDigits,
+    SessionCreate,
+    SessionModify,
+    Statistics,
+)
+from common.contracts.rpc import INVALID_PARAMS, RpcError
+from mediaserver.ports import PortPool
+from mediaserver.prompts import Prompts
+
+MAX_BIND_TRIES: Final = 16
+"""Ports of the range may be in use by others; so many are tried before giving up."""
+DTMF_DIGITS: Final = frozenset("0123456789*#ABCD")
+MAX_DIGITS: Final = 64
+PTIMES_MS: Final = frozenset(range(10, 61, 10))
+
+CODEC_NUMBERS: Final = {Codec.PCMU: 0, Codec.PCMA: 8}
+
+
+class Engine(Protocol):
+    """What sessions need of the native engine (see engine/_engine.pyi)."""
+
+    def add(self, fd: int, shard: int = 0) -> int: ...  # noqa: D102
+    def set_remote(  # noqa: D102
+        self, cp: int, address: str, port: int, codec: int, payload_type: int, ptime_ms: int,
+        dtmf_payload_type: int, send: bool, receive: bool, learn: bool, rtp_timeout_ms: int,
+    ) -> None: ...  # fmt: skip
+    def bridge(self, a: int, b: int) -> None: ...  # noqa: D102
+    def unbridge(self, cp: int) -> None: ...  # noqa: D102
+    def echo(self, cp: int, on: bool) -> None: ...  # noqa: D102
+    def play(  # noqa: D102
+        self, cp: int, play_id: int, prompts: Sequence[int], loop_from: int = -1, interrupt_on_digit: bool = False
+    ) -> None: ...
+    def stop_play(self, cp: int) -> None: ...  # noqa: D102
+    def send_digits(self, cp: int, digits: bytes, duration_ms: int, gap_ms: int) -> None: ...  # noqa: D102
+    def remove(self, cp: int) -> None: ...  # noqa: D102
+    def flush(self) -> None: ...  # noqa: D102
+    def statistics(self, cp: int) -> tuple[int, int, int, int, int, float, int, int, int]: ...  # noqa: D102
+
+
+class SessionError(Exception):
+    """A request that is refused; `error` goes into the reply."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.error = RpcError(code, message)
+
+
+class Session:
+    """One connection point."""
+
+    __slots__ = ("bridged", "call_uid", "cp", "node", "port", "remote", "session")
+
+    def __init__(self, session: SessionId, call_uid: str, node: str, cp: int, port: int) -> None:
+        self.session = session
+        self.call_uid = call_uid
+        self.node = node
+        self.cp = cp
+        self.port = port
+        self.remote: Remote | None = None
+        self.bridged: SessionId | None = None
+
+
+class Sessions:
+    """All sessions of this server; at most `limit`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        prompts: Prompts,
+        ports: PortPool,
+        *,
+        bind: Callable[[int], socket.socket],
+        address: str,
+        limit: int,
+        shards: int,
+        rtp_timeout_ms: int,
+    ) -> None:
+        """`bind(port)` gives a bound non-blocking UDP socket or raises OSError."""
+        self._engine = engine
+        self._prompts = prompts
+        self._ports = ports
+        self._bind = bind
+        self._shards = shards
+        self._rtp_timeout_ms = rtp_timeout_ms
+        self._by_cp: dict[int, SessionId] = {}
+        self._orphans: dict[str, float] = {}
+        self.address = address
+        self.limit = limit
+        self.draining = False
+        self.sessions: dict[SessionId, Session] = {}
+        self.refused_full = 0
+
+    def __len__(self) -> int:
+        return len(self.sessions)
+
+    def of_node(self, node: str) -> list[SessionId]:
+        """Sessions that belong to a TAS node."""
+        return [session.session for session in self.sessions.values() if session.node == node]
+
+    def by_cp(self, cp: int) -> Session | None:
+        """The session of an engine handle."""
+        found = self._by_cp.get(cp)
+        return self.sessions.get(found) if found is not None else None
+
+    # Requests. Each checks everything before it changes anything; raises SessionError.
+
+    def create(self, request: SessionCreate, node: str, now: float) -> Session:
+        """Take a connection point."""
+        if self.draining:
+            raise SessionError(ErrorCode.DRAINING, "draining: use another media server")
+        if request.session in self.sessions:
+            raise SessionError(ErrorCode.SESSION_EXISTS, f"session {request.session} exists already")
+        if len(self.sessions) >= self.limit:
+            self.refused_full += 1
+            raise SessionError(ErrorCode.FULL, f"all {self.limit} connection points are taken")
+        prompts = self._check(request.remote, request.play, request.bridge)
+        bound, port = self._bind_port(now)
+        cp = self._engine.add(bound.detach(), crc32(request.call_uid.encode()) % self._shards)
+        session = Session(request.session, request.call_uid, node, cp, port)
+        self.sessions[request.session] = session
+        self._by_cp[cp] = request.session
+        if request.remote is not None:
+            self._set_remote(session, request.remote)
+        if request.bridge is not None:
+            self._bridge(session, request.bridge)
+        elif request.echo:
+            self._engine.echo(cp, True)
+        elif request.play is not None:
+            self._play(session, request.play, prompts)
+        self._engine.flush()
+        return session
+
+    def modify(self, request: SessionModify) -> None:
+        """Set what is given, in the order the contract says."""
+        session = self._find(request.session)
+        prompts = self._check(request.remote, request.play, request.bridge)
+        engine = self._engine
+        if request.unbridge:
+            self._unbridge(session)
+        if request.stop_play:
+            engine.stop_play(session.cp)
+        if request.remote is not None:
+            self._set_remote(session, request.remote)
+        if request.bridge is not None:
+            self._bridge(session, request.bridge)
+        if request.echo is not None:
+            engine.echo(session.cp, request.echo)
+        if request.play is not None:
+            self._play(session, request.play, prompts)
+        engine.flush()
+
+    def send_digits(self, request: SendDigits) -> None:
+        """Send RFC 4733 digits."""
+        session = self._find(request.session)
+        digits = request.digits.upper()
+        if not digits or len(digits) > MAX_DIGITS or not DTMF_DIGITS.issuperset(digits):
+            raise SessionError(INVALID_PARAMS, f"digits must be 1 to {MAX_DIGITS} of 0-9 * # A-D")
+        if not (40 <= request.duration_ms <= 5000 and 20 <= request.gap_ms <= 5000):
+            raise SessionError(INVALID_PARAMS, "duration_ms must be 40 to 5000 and gap_ms 20 to 5000")
+        self._engine.send_digits(session.cp, digits.encode(), request.duration_ms, request.gap_ms)
+        self._engine.flush()
+
+    def delete(self, sessions: list[SessionId], now: float) -> list[Statistics]:
+        """Give connection points back; unknown ones are ignored."""
+        gone = [self.sessions.pop(name) for name in sessions if name in self.sessions]
+        for session in gone:
+            self._unbridge(session)
+            self._by_cp.pop(session.cp, None)
+        statistics = [self.statistics(session) for session in gone]
+        for session in gone:
+            self._engine.remove(session.cp)
+            self._ports.give_back(session.port, now)
+        if gone:
+            self._engine.flush()
+        return statistics
+
+    def statistics(self, session: Session) -> Statistics:
+        """What its connection point counted."""
+        received, sent, lost, late, refused, jitter, concealed, address, port = self._engine.statistics(session.cp)
+        return Statistics(
+            session=session.session,
+            packets_received=received,
+            packets_sent=sent,
+            packets_lost=lost,
+            packets_late=late,
+            packets_refused=refused,
+            jitter_ms=round(jitter, 3),
+            concealed_ms=concealed,
+            remote_address=socket.inet_ntoa(address.to_bytes(4, "big")) if address else "",
+            remote_port=port,
+        )
+
+    def dump(self, name: SessionId) -> dict[str, object]:
+        """Everything known about one session."""
+        session = self._find(name)
+        return {
+            "session": session.session,
+            "call_uid": session.call_uid,
+            "node": session.node,
+            "port": session.port,
+            "bridged": session.bridged,
+            "remote": session.remote,
+            "statistics": self.statistics(session),
+        }
+
+    # Nodes come and go.
+
+    def node_connected(self, node: str) -> None:
+        """A TAS node said hello: its sessions are no orphans (any more)."""
+        self._orphans.pop(node, None)
+
+    def node_lost(self, node: str, now: float) -> None:
+        """A TAS node's last link is gone; its sessions keep their sound for ORPHAN_GRACE_S."""
+        self._orphans[node] = now + ORPHAN_GRACE_S
+
+    def next_timeout(self) -> float | None:
+        """When orphans end."""
+        return min(self._orphans.values(), default=None)
+
+    def handle_timeout(self, now: float) -> list[str]:
+        """End orphans whose grace is over; returns the nodes they belonged to."""
+        over = [node for node, deadline in self._orphans.items() if deadline <= now]
+        for node in over:
+            del self._orphans[node]
+            self.delete(self.of_node(node), now)
+        return over
+
+    # Inside.
+
+    def _find(self, name: SessionId) -> Session:
+        session = self.sessions.get(name)
+        if session is None:
+            raise SessionError(ErrorCode.NO_SESSION, f"no session {name}")
+        return session
+
+    def _check(self, remote: Remote | None, play: Play | None, bridge: SessionId | None) -> list[int]:
+        if bridge is not None:
+            self._find(bridge)
+        if remote is not None:
+            _check_remote(remote)
+        if play is None:
+            return []
+        if not play.files or (play.loop_from is not None and not 0 <= play.loop_from < len(play.files)):
+            raise SessionError(INVALID_PARAMS, "play needs files, and loop_from must be an index into them")
+        try:
+            return self._prompts.find(play.files)
+        except KeyError as error:
+            known = ", ".join(self._prompts.names) or "none"
+            raise SessionError(ErrorCode.NO_FILE, f"no prompt {error.args[0]!r} here; there are: {known}") from error
+
+    def _bind_port(self, now: float) -> tuple[socket.socket, int]:
+        for _ in range(MAX_BIND_TRIES):
+            port = self._ports.take(now)
+            if port is None:
+                break
+            try:
+                return self._bind(port), port
+            except OSError:
+                self._ports.give_back(port, now)
+        self.refused_full += 1
+        raise SessionError(ErrorCode.FULL, "no free RTP port: widen rtp.port_low to rtp.port_high")
+
+    def _set_remote(self, session: Session, remote: Remote) -> None:
+        session.remote = remote
+        self._engine.set_remote(
+            session.cp,
+            remote.address,
+            remote.port,
+            CODEC_NUMBERS[remote.codec],
+            remote.payload_type,
+            remote.ptime_ms,
+            -1 if remote.dtmf_payload_type is None else remote.dtmf_payload_type,
+            remote.send,
+            remote.receive,
+            remote.learn,
+            self._rtp_timeout_ms if remote.receive else 0,
+        )
+
+    def _bridge(self, session: Session, other_name: SessionId) -> None:
+        other = self._find(other_name)
+        for one in (session, other):
+            self._unbridge(one)
+        session.bridged, other.bridged = other.session, session.session
+        self._engine.bridge(session.cp, other.cp)
+
+    def _unbridge(self, session: Session) -> None:
+        if session.bridged is None:
+            return
+        other = self.sessions.get(session.bridged)
+        session.bridged = None
+        if other is not None:
+            other.bridged = None
+        self._engine.unbridge(session.cp)
+
+    def _play(self, session: Session, play: Play, prompts: list[int]) -> None:
+        loop_from = -1 if play.loop_from is None else play.loop_from
+        self._engine.play(session.cp, play.play_id, prompts, loop_from, play.interrupt_on_digit)
+
+
+def _check_remote(remote: Remote) -> None:
+    try:
+        socket.inet_aton(remote.address)
+    except OSError as error:
+        raise SessionError(INVALID_PARAMS, f"remote.address must be an IPv4 address, not {remote.address!r}") from error
+    if not 0 < remote.port < 65536 or not 0 <= remote.payload_type < 128 or remote.ptime_ms not in PTIMES_MS:
+        raise SessionError(INVALID_PARAMS, "remote: port 1-65535, payload_type 0-127, ptime_ms 10, 20 … 60")
