@@ -28,7 +28,8 @@ def read_wav(path: Path) -> bytes:
                 )
             if wav.getnframes() > MAX_PROMPT_S * SAMPLE_RATE_HZ:
                 raise PromptError(f"{path}: longer than {MAX_PROMPT_S} s")
-            return wav.readframes(wav.getnframes())
+            samples: bytes = wav.readframes(wav.getnframes())
+            return samples
     except (OSError, EOFError, wave.Error) as error:
         raise PromptError(f"{path}: not a readable WAV: {error}") from error
 

@@ -35,22 +35,22 @@ CODEC_NUMBERS: Final = {Codec.PCMU: 0, Codec.PCMA: 8}
 class Engine(Protocol):
     """What sessions need of the native engine (see engine/_engine.pyi)."""
 
-    def add(self, fd: int, shard: int = 0) -> int: ...  # noqa: D102
-    def set_remote(  # noqa: D102
+    def add(self, fd: int, shard: int = 0) -> int: ...
+    def set_remote(
         self, cp: int, address: str, port: int, codec: int, payload_type: int, ptime_ms: int,
         dtmf_payload_type: int, send: bool, receive: bool, learn: bool, rtp_timeout_ms: int,
     ) -> None: ...  # fmt: skip
-    def bridge(self, a: int, b: int) -> None: ...  # noqa: D102
-    def unbridge(self, cp: int) -> None: ...  # noqa: D102
-    def echo(self, cp: int, on: bool) -> None: ...  # noqa: D102
-    def play(  # noqa: D102
+    def bridge(self, a: int, b: int) -> None: ...
+    def unbridge(self, cp: int) -> None: ...
+    def echo(self, cp: int, on: bool) -> None: ...
+    def play(
         self, cp: int, play_id: int, prompts: Sequence[int], loop_from: int = -1, interrupt_on_digit: bool = False
     ) -> None: ...
-    def stop_play(self, cp: int) -> None: ...  # noqa: D102
-    def send_digits(self, cp: int, digits: bytes, duration_ms: int, gap_ms: int) -> None: ...  # noqa: D102
-    def remove(self, cp: int) -> None: ...  # noqa: D102
-    def flush(self) -> None: ...  # noqa: D102
-    def statistics(self, cp: int) -> tuple[int, int, int, int, int, float, int, int, int]: ...  # noqa: D102
+    def stop_play(self, cp: int) -> None: ...
+    def send_digits(self, cp: int, digits: bytes, duration_ms: int, gap_ms: int) -> None: ...
+    def remove(self, cp: int) -> None: ...
+    def flush(self) -> None: ...
+    def statistics(self, cp: int) -> tuple[int, int, int, int, int, float, int, int, int]: ...
 
 
 class SessionError(Exception):
