@@ -12,8 +12,9 @@ from typing import Final
 
 from tas.sip.core import Core, LayerSettings, ServerKey
 from tas.sip.dialog import Dialog
+from tas.sip.edge import BRANCH_PREFIX, Edge
 from tas.sip.events import Event, InviteReceived, RequestReceived, ResponseReceived
-from tas.sip.flow import Flow, Send
+from tas.sip.flow import Address, Flow, Send
 from tas.sip.grammar import SipSyntaxError
 from tas.sip.heads import RequestHead, render_headers
 from tas.sip.invite.base import CONTENT_SDP
@@ -63,7 +64,7 @@ class OwnRequest:
 class SipLayer:
     """The machine of the node: five verbs, and what its user may ask for."""
 
-    __slots__ = ("_core", "_delivered", "_last_key", "_screen", "_secret", "overloaded")
+    __slots__ = ("_core", "_delivered", "_edge", "_last_key", "_screen", "_secret", "overloaded")
 
     def __init__(
         self, *, random: Callable[[int], bytes], settings: LayerSettings, trace: MessageTrace | None = None
@@ -73,6 +74,7 @@ class SipLayer:
         self._secret = random(16)
         self._last_key = 0
         self._delivered: list[InviteUsage] = []
+        self._edge: Edge | None = None
         self.overloaded = False
         """Set by the endpoint: new INVITE and REGISTER are shed with 503, dialogs go on."""
 
@@ -80,6 +82,11 @@ class SipLayer:
     def settings(self) -> LayerSettings:
         """How this node shows itself."""
         return self._core.settings
+
+    def open_edge(self, is_node: Callable[[Address], bool]) -> Edge:
+        """Let other nodes reach the phones on this node's connections."""
+        self._edge = Edge(self._core, is_node)
+        return self._edge
 
     def advertise_ports(self, udp: int, tcp: int) -> None:
         """The ports the kernel chose, for doors whose configured port is 0."""
@@ -98,6 +105,8 @@ class SipLayer:
         try:
             if core.trace is not None:
                 core.trace.record_received(message, flow, now)
+            if self._edge is not None and self._passes_edge(self._edge, message, flow, now):
+                return
             if isinstance(message, Response):
                 self._receive_response(message, now)
             else:
@@ -115,6 +124,8 @@ class SipLayer:
 
     def connection_lost(self, connection: int, now: float) -> None:
         """A TCP connection is gone: what was sent on it and is unanswered has failed."""
+        if self._edge is not None:
+            self._edge.forget(connection)
         self._fail(self._core.flow_clients.get(connection), now)
 
     def send_failed(self, flow: Flow, now: float) -> None:
@@ -256,6 +267,15 @@ class SipLayer:
         return self._last_key
 
     # What arrives.
+
+    def _passes_edge(self, edge: Edge, message: Request | Response, flow: Flow, now: float) -> bool:
+        if isinstance(message, Response):
+            branch = own_branch(message) or b""
+            return branch.startswith(BRANCH_PREFIX) and edge.receive_response(message, now)
+        refusal = edge.receive_request(message, flow, now)
+        if refusal:
+            self._reply(message, mark_source(message, flow), refusal, None, (), now)
+        return refusal != 0
 
     def _receive_response(self, response: Response, now: float) -> None:
         branch = own_branch(response)
