@@ -1,0 +1,66 @@
+"""The HTTP API as tasctl uses it: GET and POST of JSON with a bearer token."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+TIMEOUT_S: Final = 3.0
+
+
+class ApiError(Exception):
+    """A process that could not be asked or refused to answer; `status` is 0 when it was not reached."""
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def get(url: str, path: str, token: str) -> Any:
+    """GET url/path; raises ApiError."""
+    return ask(url, path, token)[1]
+
+
+def ask(url: str, path: str, token: str, *, accept: Sequence[int] = ()) -> tuple[int, Any]:
+    """Status and JSON of a GET; statuses beyond 2xx raise ApiError unless in `accept`."""
+    address = url.rstrip("/") + path
+    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}"})
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+            return answer.status, _decode(address, answer.read())
+    except urllib.error.HTTPError as error:
+        body = error.read()
+        if error.code in accept:
+            return error.code, _decode(address, body)
+        raise ApiError(f"{address}: {error.code} {_reason(body) or error.reason}", error.code) from error
+    except (OSError, ValueError) as error:
+        raise ApiError(f"{address}: {getattr(error, 'reason', error)}") from error
+
+
+def first(urls: Sequence[str], path: str, token: str) -> Any:
+    """The first answer that any of `urls` gives; raises the last ApiError, or one that says there is nobody to ask."""
+    failure = ApiError(f"nobody to ask for {path}")
+    for url in urls:
+        try:
+            return get(url, path, token)
+        except ApiError as error:
+            failure = error
+    raise failure
+
+
+def _decode(address: str, body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body) if body else None
+    except msgspec.DecodeError as error:
+        raise ApiError(f"{address}: not JSON: {error}") from error
+
+
+def _reason(body: bytes) -> str:
+    try:
+        return str(msgspec.json.decode(body)["error"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return ""

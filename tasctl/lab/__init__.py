@@ -1,0 +1,1 @@
+"""The lab supervisor: every process of OpenTAS on one machine."""

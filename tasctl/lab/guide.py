@@ -1,0 +1,69 @@
+"""What the lab says when it is ready: where everything is and what to try first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from tasctl.lab.folder import TRY_AGENT
+from tasctl.lab.plan import HOST, LabPlan, Secrets
+
+CALLER: Final = "127.0.0.2"
+"""The lab's call manager: everything from here is trunk `pbx`."""
+
+_INDENT: Final = 14
+
+
+def _entry(name: str, *lines: str) -> list[str]:
+    return [f"  {name:{_INDENT - 2}}{lines[0]}", *(" " * _INDENT + line for line in lines[1:])]
+
+
+def guide(plan: LabPlan, secrets: Secrets, phone: Path, seconds: float) -> str:
+    """The table."""
+    nodes = ", ".join(f"{HOST}:{plan.sip(n)} (tas-{n})" for n in range(1, plan.tas + 1))
+    consoles = "  ".join(plan.url("broker", n) for n in range(1, plan.brokers + 1))
+    metrics = [
+        f"{plan.url(role, 1)}/metrics" + (f"  (and the next {count - 1} ports)" if count > 1 else "")
+        for role, count in (("tas", plan.tas), ("media", plan.media), ("broker", plan.brokers))
+    ]
+    lines = [
+        "",
+        f"OpenTAS lab ready after {seconds:.1f} s. Ctrl-C stops it. Logs: {plan.var / 'log'}/",
+        "",
+        *_entry(
+            "trunk",
+            f"SIP, UDP and TCP: {nodes}",
+            f"whatever comes from {CALLER} is the call manager (trunk pbx); calls out go to {CALLER}:{plan.pbx_port}",
+        ),
+        *_entry("accounts", f"1001 to 1010, password lab-<number> (lab-{TRY_AGENT}), realm opentas, on any TAS"),
+        *_entry(
+            "numbers",
+            "8000 queue support · 8100 main menu · 9196 echo test · 1001-1010 agents",
+            "0… outside over the trunk (agents only)",
+        ),
+        *_entry("console", consoles),
+        *_entry("metrics", *metrics),
+        *_entry("API token", secrets.operator_token),
+        "",
+        *try_first(plan, phone),
+    ]
+    return "\n".join(lines)
+
+
+def try_first(plan: LabPlan, phone: Path) -> list[str]:
+    """Exact commands for the first call."""
+    environment = f"LAB_VAR={plan.var} " if plan.offset else ""
+    tasctl = f"  {environment}.venv/bin/tasctl"
+    return [
+        "Try first, in a second terminal:",
+        f"  baresip -f {_short(phone)} </dev/null   # agent {TRY_AGENT}: answers, sends a tone, records",
+        f"  sipp -sn uac -i {CALLER} -p {plan.pbx_port} -s 8000 -d 20000 -m 1 -nostdin {HOST}:{plan.sip(1)}",
+        f"{tasctl} status; {tasctl.strip()} agents; {tasctl.strip()} calls",
+        f"{tasctl} call <uid> --ladder   # the call's SIP messages as a diagram",
+        f"  curl -H 'Authorization: Bearer <API token>' {plan.url('broker', 1)}/v1/agents",
+    ]
+
+
+def _short(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
