@@ -17,6 +17,8 @@ from tas.sip.layer import SipLayer
 from tas.sip.message import Request, Response
 from tas.sip.parser import SipParseError
 
+TICK_S: Final = 0.001
+"""uvloop's clock moves in milliseconds: a timer armed to the tick could fire just before its deadline and spin."""
 LAG_PROBE_S: Final = 0.05
 """How often the lateness of the loop is looked at."""
 OVERLOAD_LAG_S: Final = 0.1
@@ -140,7 +142,7 @@ class SipEndpoint:
         if self._timer is not None:
             self._timer.cancel()
         self._armed_at = deadline
-        self._timer = loop.call_at(deadline, self._timed_out)
+        self._timer = loop.call_at(deadline + TICK_S, self._timed_out)
 
     def _timed_out(self) -> None:
         self._timer = None

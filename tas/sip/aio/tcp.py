@@ -74,13 +74,15 @@ class TcpConnection(asyncio.BufferedProtocol):
             return
         waited = self._framer.pending
         items = self._framer.feed(self._door.buffer[:nbytes])
-        if items or not waited:
+        if self.proven and (items or not waited):
             self.heard_at = self._loop.time()  # bytes dripped into one message do not count as life
         for item in items:
             if isinstance(item, Ping):
                 self.send(PONG)
                 continue
-            self.proven = True
+            if not self.proven:
+                self.proven = True
+                self.heard_at = self._loop.time()
             self._door.owner.received(item, flow)
             if isinstance(item, SipParseError):
                 self._loop.call_soon(self.close)  # after the 400 has left

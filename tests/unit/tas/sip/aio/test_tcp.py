@@ -143,17 +143,18 @@ async def test_lost_connection_kills_its_flow_and_is_told() -> None:
 
 
 async def test_connection_without_a_message_stalls_after_10_s_and_a_proven_one_idles_for_two_hours() -> None:
-    async with open_door() as (door, owner), peer(door) as (_, writer):
-        writer.write(b"\r\n")
+    async with open_door() as (door, owner), peer(door) as (reader, writer):
         await until(lambda: bool(connections(door)))
         (connection,) = connections(door)
         heard = connection.heard_at
-        assert not connection.stalled(heard + tcp.STALL_S)
+        writer.write(b"\r\n\r\n")
+        assert await asyncio.wait_for(reader.readexactly(2), 2) == b"\r\n"  # a ping proves nothing
+        assert not connection.stalled(heard + tcp.STALL_S - 0.01)
         assert connection.stalled(heard + tcp.STALL_S + 0.01)
         writer.write(OPTIONS)
         await owner.change()
         heard = connection.heard_at
-        assert not connection.stalled(heard + tcp.IDLE_S)
+        assert not connection.stalled(heard + tcp.IDLE_S - 0.01)
         assert connection.stalled(heard + tcp.IDLE_S + 0.01)
 
 
