@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Brings a fresh clone to where every make target works. Needs python3 (3.11 or newer) and make; the rest it installs,
+# or, when not root, names the line to run. Safe to run again: what is there is left alone.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+python=${PYTHON:-python3}
+say() { printf 'setup: %s\n' "$*"; }
+
+missing=()
+need() { # need PACKAGE CHECK...: remember PACKAGE when CHECK fails
+  local package=$1
+  shift
+  "$@" >/dev/null 2>&1 || missing+=("$package")
+}
+has_header() { "$python" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))'; }
+
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { say "python 3.11 or newer is needed"; exit 1; }
+need python3-venv "$python" -c 'import venv, ensurepip'
+need gcc command -v gcc
+need libc6-dev test -e /usr/include/stdlib.h
+need python3-dev has_header
+need libssl-dev test -e /usr/include/openssl/ssl.h
+need sip-tester command -v sipp
+need baresip-core test -e /usr/lib/baresip/modules/ctrl_tcp.so
+need mosquitto test -x /usr/sbin/mosquitto
+need sox command -v sox
+
+if ((${#missing[@]})); then
+  line="apt-get install -y --no-install-recommends ${missing[*]}"
+  if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+    say "installing ${missing[*]}"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $line -qq >/dev/null
+  else
+    say "missing: ${missing[*]}. On Debian run, then try again:"
+    say "    sudo $line"
+    exit 1
+  fi
+fi
+
+uv=$(command -v uv || true)
+if [[ -z $uv ]]; then
+  uv=.tools/bin/uv
+  if [[ ! -x $uv ]]; then
+    say "installing uv into .tools/"
+    "$python" -m venv .tools
+    .tools/bin/python -m pip install --quiet --disable-pip-version-check uv
+  fi
+fi
+
+say "installing the locked Python packages into .venv/ and building the media engine"
+"$uv" sync --frozen --quiet --python "$(command -v "$python")"
+touch .venv/.opentas-setup
+say "done"
