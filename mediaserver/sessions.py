@@ -1,4 +1,4 @@
-"""Sessions: connection points by the names TAS nodes give them. Commands in, engine calls out; no sockets but theirs."""
+"""Sessions: connection points by the names TAS nodes give them; commands in, engine calls out."""
 
 from __future__ import annotations
 

@@ -1,0 +1,55 @@
+"""Real-time statistics of a queue, with the service level as Asterisk defines it."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class QueueView(msgspec.Struct, frozen=True):
+    """A queue as the HTTP API and tasctl show it."""
+
+    queue: str
+    strategy: str
+    waiting: int
+    oldest_s: float
+    agents: int
+    ready: int
+    talking: int
+    answered: int
+    abandoned: int
+    average_wait_s: float
+    servicelevel_s: float
+    servicelevel_percent: float
+    """Asterisk's ServicelevelPerf: answered within the level, of all answered."""
+    servicelevel2_percent: float
+    """ServicelevelPerf2: answered within the level, of all answered and abandoned."""
+
+
+class QueueStats:
+    """Counters since this broker leads."""
+
+    __slots__ = ("abandoned", "answered", "in_time", "level_s", "wait_s")
+
+    def __init__(self, level_s: float) -> None:
+        self.level_s = level_s
+        self.answered = 0
+        self.abandoned = 0
+        self.in_time = 0
+        self.wait_s = 0.0
+
+    def count_answered(self, waited_s: float) -> None:
+        """A call reached an agent."""
+        self.answered += 1
+        self.wait_s += waited_s
+        if waited_s <= self.level_s:
+            self.in_time += 1
+
+    @property
+    def average_wait_s(self) -> float:
+        """Mean wait of answered calls, seconds."""
+        return self.wait_s / self.answered if self.answered else 0.0
+
+    def level_percent(self, *, with_abandoned: bool) -> float:
+        """Service level; 100 when there was no call."""
+        of = self.answered + (self.abandoned if with_abandoned else 0)
+        return 100.0 * self.in_time / of if of else 100.0

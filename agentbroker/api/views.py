@@ -1,0 +1,58 @@
+"""What the broker's API shows."""
+
+from __future__ import annotations
+
+from agentbroker.acd.stats import QueueView
+from agentbroker.broker import Broker
+from agentbroker.cluster import NodeView
+from common.contracts.agents import AgentView
+
+
+def agent_views(broker: Broker, now: float) -> list[AgentView]:
+    """All agents, in the order of agents.toml."""
+    return [agent.view(now) for agent in broker.engine.agents.values()]
+
+
+def queue_views(broker: Broker, now: float) -> list[QueueView]:
+    """All queues."""
+    return [broker.engine.queue_view(queue, now) for queue in broker.engine.queues.values()]
+
+
+def node_views(broker: Broker) -> list[NodeView]:
+    """TAS nodes and brokers."""
+    placed = broker.engine.logons.placement.counts
+    views = []
+    for name, node in sorted(broker.cluster.nodes.items()):
+        report = node.report
+        views.append(
+            NodeView(
+                node=name,
+                role="tas",
+                state=node.state,
+                http=node.presence.http,
+                sip=node.presence.sip_address,
+                calls=report.calls if report is not None else 0,
+                registrations=report.registrations if report is not None else 0,
+                agents=placed.get(name, 0),
+            )
+        )
+    for name, presence in sorted(broker.brokers.items()):
+        views.append(NodeView(name, "broker", presence.state, presence.http, leader_epoch=presence.leader_epoch))
+    return views
+
+
+def media_views(broker: Broker) -> list[dict[str, object]]:
+    """Media servers as each TAS sees them: {server, used, limit, seen_by: {tas: state}, placed_by: {tas: sessions}}."""
+    servers: dict[str, dict[str, object]] = {}
+    for name, node in sorted(broker.cluster.nodes.items()):
+        for view in node.report.media if node.report is not None and node.state != "down" else ():
+            server = servers.setdefault(view.server, {"server": view.server, "used": 0, "limit": 0})
+            seen = server.setdefault("seen_by", {})
+            placed = server.setdefault("placed_by", {})
+            assert isinstance(seen, dict)
+            assert isinstance(placed, dict)
+            seen[name] = view.state
+            placed[name] = view.taken_total
+            if view.limit:
+                server["used"], server["limit"] = view.used, view.limit
+    return list(servers.values())

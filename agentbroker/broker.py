@@ -1,0 +1,136 @@
+"""An agent broker without its doors: leads or stands by, hears the nodes, runs the ACD. Sans-I/O but for the bus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from agentbroker.acd.engine import AcdEngine
+from agentbroker.acd.logons import Remembered
+from agentbroker.cluster import Cluster
+from agentbroker.config import BrokerConfig
+from agentbroker.election import Election
+from common.contracts import topics
+from common.contracts.calls import CommandBatch, EventBatch, HangUp, NodeCommand, NodeReport, Snapshot, SnapshotRequest
+from common.contracts.envelopes import Envelope, Presence
+from common.contracts.ids import CallUid
+from common.service.bus.protocol import Bus
+
+SNAPSHOT_RETRY_S: Final = 1.0
+"""A node that owes a snapshot is asked again this often."""
+
+
+class Broker:
+    """One broker process's mind."""
+
+    def __init__(self, config: BrokerConfig, bus: Bus, election: Election, now: float) -> None:
+        self.config = config
+        self.bus = bus
+        self.election = election
+        self.cluster = Cluster()
+        self.brokers: dict[str, Presence] = {}
+        self.engine = self._new_engine(now)
+        self._ask_at: dict[str, float] = {}
+        self._events = msgspec.json.Decoder(EventBatch)
+        self._presence = msgspec.json.Decoder(Presence)
+
+    def _new_engine(self, now: float) -> AcdEngine:
+        ready = self.config.settings.logon.ready_at_logon
+        return AcdEngine(self.config.agents, self.config.queues, ready_at_logon=ready, now=now)
+
+    def lead(self, epoch: int, remembered: dict[str, Remembered], now: float) -> None:
+        """We lead: begin with nothing and ask every node for its truth."""
+        self.engine = self._new_engine(now)
+        self.engine.epoch = epoch
+        self.engine.logons.remember(remembered)
+        self.engine.logons.placement.set_nodes(self.cluster.serving())
+        for node in self.cluster.nodes.values():
+            node.needs_snapshot = True
+        self._ask_at.clear()
+
+    # From the bus.
+
+    def on_presence(self, _topic: str, envelope: Envelope | None, now: float) -> None:
+        """Presence, heartbeat or last will of any process."""
+        if envelope is None:
+            return
+        presence = self._presence.decode(envelope.body)
+        if presence.role == "tas":
+            before = self.cluster.serving()
+            self.cluster.receive_presence(presence, now)
+            self._react(before, now)
+        elif presence.role == "broker":
+            self.brokers[presence.node] = presence
+
+    def on_events(self, _topic: str, envelope: Envelope | None, now: float) -> None:
+        """EventBatch of a TAS."""
+        if envelope is None:
+            return
+        node = self.cluster.sequence(envelope)
+        if node is None:
+            return
+        for event in self._events.decode(envelope.body).events:
+            if isinstance(event, NodeReport):
+                node.report = event
+            elif isinstance(event, Snapshot):
+                node.needs_snapshot = False
+                self._ask_at.pop(node.name, None)
+                if self.election.leading:
+                    self.engine.receive_event(node.name, event, now)
+            elif self.election.leading and not node.needs_snapshot:
+                self.engine.receive_event(node.name, event, now)
+
+    # Time.
+
+    def next_timeout(self) -> float | None:
+        """When handle_timeout is due."""
+        candidates = [self.cluster.next_timeout(), self.engine.next_timeout(), *self._ask_at.values()]
+        return min((due for due in candidates if due is not None), default=None)
+
+    def handle_timeout(self, now: float) -> None:
+        """Run what is due."""
+        before = self.cluster.serving()
+        self.cluster.handle_timeout(now)
+        self._react(before, now)
+        if self.election.leading:
+            self.engine.handle_timeout(now)
+        for name in [name for name, due in self._ask_at.items() if due <= now]:
+            del self._ask_at[name]
+
+    def _react(self, before: set[str], now: float) -> None:
+        serving = self.cluster.serving()
+        if serving != before:
+            self.engine.logons.placement.set_nodes(serving)
+        for name in self.cluster.take_lost():
+            if self.election.leading:
+                self.engine.node_lost(name, now)
+
+    # Out.
+
+    def flush(self, now: float) -> None:
+        """Publish commands; a standby has none."""
+        if not self.election.leading:
+            return
+        by_node: dict[str, list[NodeCommand]] = {}
+        for name, node in self.cluster.nodes.items():
+            if node.needs_snapshot and node.state != "down" and name not in self._ask_at:
+                self._ask_at[name] = now + SNAPSHOT_RETRY_S
+                by_node.setdefault(name, []).append(SnapshotRequest())
+        for name, command in self.engine.take_commands():
+            by_node.setdefault(name, []).append(command)
+        for name, commands in by_node.items():
+            self.bus.publish(topics.node_commands(name), CommandBatch(commands), epoch=self.election.epoch)
+
+    def hang_up(self, call_uid: str) -> bool:
+        """Ask the node of a call to end it; False when its node is unknown."""
+        node = call_uid.rpartition("-")[0].rpartition("-")[0]
+        if node not in self.cluster.nodes:
+            return False
+        command = CommandBatch([HangUp(CallUid(call_uid))])
+        self.bus.publish(topics.node_commands(node), command, epoch=self.election.epoch)
+        return True
+
+
+Clock = Callable[[], float]
