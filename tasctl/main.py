@@ -6,6 +6,7 @@ Exit codes: 0 fine · 1 it is not so (a process is not ready, there is no such c
 from __future__ import annotations
 
 import sys
+import time
 from typing import Annotated, Any, Final, NoReturn
 
 import msgspec
@@ -20,6 +21,7 @@ from tasctl.targets import Targets, find_targets
 
 NOT_SO: Final = 1
 COULD_NOT_ASK: Final = 2
+WAIT_POLL_S: Final = 0.5
 
 app = typer.Typer(
     add_completion=False,
@@ -60,18 +62,32 @@ def _targets(url: str, token: str) -> Targets:
 
 
 @app.command(name="status")
-def status_command(as_json: Json = False, url: Url = "") -> None:
+def status_command(
+    as_json: Json = False,
+    url: Url = "",
+    wait: Annotated[float, typer.Option(help="Wait up to this many seconds until all are ready.")] = 0.0,
+) -> None:
     """Readiness of every process; exit code 0 only when all are ready."""
-    lab = lab_file.read(lab_file.var_folder())
-    if not url and lab is None:
+    deadline = time.monotonic() + wait
+    found = _status(url)
+    while (found is None or not found.ready) and time.monotonic() < deadline:
+        time.sleep(WAIT_POLL_S)
+        found = _status(url)
+    if found is None:
         _fail(f"no lab runs on {lab_file.var_folder()}/ (make lab starts one; LAB_VAR names another)", COULD_NOT_ASK)
-    found = status.url_status(url) if url or lab is None else status.lab_status(lab)
     if as_json:
         _print_json(found)
     else:
         rows = [msgspec.structs.asdict(process) for process in found.processes]
-        print(table(rows, ["name", "role", "pid", "url", "ready", "draining", "waiting_for", "error"]))
+        print(table(rows, ["name", "pid", "url", "ready", "draining", "waiting_for", "error"]))
     raise typer.Exit(0 if found.ready else NOT_SO)
+
+
+def _status(url: str) -> status.LabStatus | None:
+    if url:
+        return status.url_status(url)
+    lab = lab_file.read(lab_file.var_folder())
+    return None if lab is None else status.lab_status(lab)
 
 
 @app.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import shutil
 import signal
@@ -13,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from common.service.aio.children import die_with_parent
 from common.service.bus.aio.embedded import EmbeddedBusError, NatsServer
 from tasctl import lab_file
 from tasctl.lab.folder import prepare_phone, prepare_secrets, prepare_trunks
@@ -29,14 +29,6 @@ RESTART_PAUSE_S: Final = 1.0
 QUICK_DEATHS: Final = 5
 """A process that dies this often without ever having been ready since is not started again."""
 LOG_TAIL_LINES: Final = 12
-
-_PR_SET_PDEATHSIG: Final = 1
-_libc: Final = ctypes.CDLL(None)
-
-
-def _die_with_parent() -> None:
-    """In the child: a supervisor that is killed outright still leaves nothing behind."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 class StartFailed(Exception):
@@ -73,7 +65,7 @@ class Keeper:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
 
     async def ended(self) -> int:
@@ -244,7 +236,7 @@ async def _run(plan: LabPlan) -> int:
     plan = replace(plan, trunks_file=_absolute(prepare_trunks(plan)))
     secrets = prepare_secrets(plan.var.resolve())
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     counts = f"{plan.brokers} agent broker(s), {plan.media} media server(s), {plan.tas} TAS node(s)"
     say(f"starting the bus, {counts}; logs: {plan.var / 'log'}/")

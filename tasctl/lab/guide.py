@@ -7,7 +7,9 @@ from typing import Final
 
 from tasctl.lab.folder import TRY_AGENT
 from tasctl.lab.plan import HOST, LabPlan, Secrets
+from tasctl.lab_file import DEFAULT_VAR
 
+API_TOKEN: Final = "<API token>"
 CALLER: Final = "127.0.0.2"
 """The lab's call manager: everything from here is trunk `pbx`."""
 
@@ -52,15 +54,15 @@ def guide(plan: LabPlan, secrets: Secrets, phone: Path, seconds: float) -> str:
 
 def try_first(plan: LabPlan, phone: Path) -> list[str]:
     """Exact commands for the first call."""
-    environment = f"LAB_VAR={plan.var} " if plan.offset else ""
-    tasctl = f"  {environment}.venv/bin/tasctl"
+    tasctl = ".venv/bin/tasctl"
     return [
         "Try first, in a second terminal:",
+        *([f"  export LAB_VAR={plan.var}"] if plan.var != DEFAULT_VAR else []),
         f"  baresip -f {_short(phone)} </dev/null   # agent {TRY_AGENT}: answers, sends a tone, records",
         f"  sipp -sn uac -i {CALLER} -p {plan.pbx_port} -s 8000 -d 20000 -m 1 -nostdin {HOST}:{plan.sip(1)}",
-        f"{tasctl} status; {tasctl.strip()} agents; {tasctl.strip()} calls",
-        f"{tasctl} call <uid> --ladder   # the call's SIP messages as a diagram",
-        f"  curl -H 'Authorization: Bearer <API token>' {plan.url('broker', 1)}/v1/agents",
+        f"  {tasctl} status; {tasctl} agents; {tasctl} calls",
+        f"  {tasctl} call <uid> --ladder   # the call's SIP messages as a diagram",
+        f"  curl -H 'Authorization: Bearer {API_TOKEN}' {plan.url('broker', 1)}/v1/agents",
     ]
 
 

@@ -40,10 +40,8 @@ def table(rows: dict[str, Row]) -> str:
     lines = [f"{'':{width}}  {'value':>10} {'unit':14} {'floor':>9} {'ratio':>7} {'aim':>9}"]
     for name, row in rows.items():
         cells = [_number(row.get(key)) for key in ("value", "floor", "ratio", "aim")]
-        verdict = "" if row.get("ok", True) else "  MISSED"
-        lines.append(
-            f"{name:{width}}  {cells[0]:>10} {row.get('unit', ''):14} {cells[1]:>9} {cells[2]:>7} {cells[3]:>9}{verdict}"
-        )
+        unit, verdict = row.get("unit", ""), "" if row.get("ok", True) else "  MISSED"
+        lines.append(f"{name:{width}}  {cells[0]:>10} {unit:14} {cells[1]:>9} {cells[2]:>7} {cells[3]:>9}{verdict}")
     return "\n".join(lines)
 
 

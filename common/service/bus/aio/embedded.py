@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 from pathlib import Path
 from typing import Final
+
+from common.service.aio.children import die_with_parent
 
 READY_TIMEOUT_S: Final = 15.0
 STOP_TIMEOUT_S: Final = 5.0
@@ -61,19 +64,19 @@ class NatsServer:
         self._folder.mkdir(parents=True, exist_ok=True)
         log = self._folder / "nats.log"
         config = self._folder / "nats.conf"
-        config.touch(mode=0o600)
-        config.write_text(
-            CONFIG.format(
-                name="opentas-bus",
-                host=self._address[0],
-                port=self._address[1],
-                client_port=self._client_port,
-                store=self._folder / "store",
-                user=self._user,
-                password=self._password,
-                log=log,
-            )
+        text = CONFIG.format(
+            name="opentas-bus",
+            host=self._address[0],
+            port=self._address[1],
+            client_port=self._client_port,
+            store=self._folder / "store",
+            user=self._user,
+            password=self._password,
+            log=log,
         )
+        config.unlink(missing_ok=True)
+        with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
         self.process = await asyncio.create_subprocess_exec(
             str(find_binary()),
             "-c",
@@ -82,6 +85,7 @@ class NatsServer:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=die_with_parent,
         )
         try:
             await asyncio.wait_for(self._accepting(), READY_TIMEOUT_S)
