@@ -29,7 +29,8 @@ DTMF_DIGITS: Final = frozenset("0123456789*#ABCD")
 MAX_DIGITS: Final = 64
 PTIMES_MS: Final = frozenset(range(10, 61, 10))
 
-CODEC_NUMBERS: Final = {Codec.PCMU: 0, Codec.PCMA: 8}
+CODEC_NUMBERS: Final = {Codec.PCMU: 0, Codec.PCMA: 1}
+"""The engine's PCMU and PCMA."""
 
 
 class Engine(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Final, cast
 
 from common.contracts.media import STATUS_INTERVAL_S
 from common.service.logs import get_logger
@@ -23,7 +23,7 @@ class _Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's is none by type
         self.transport = transport
         self.door.server.links.append(self.link)
         self.door.connections.add(self)

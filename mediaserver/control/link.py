@@ -110,6 +110,8 @@ class ControlLink:
             self._reply_error(message.id, INVALID_PARAMS, f"{message.method}: {error}")
         except SessionError as error:
             self._buffer.append(encode_error(message.id, error.error))
+        except ValueError as error:  # what only the engine could see is wrong with it
+            self._reply_error(message.id, INVALID_PARAMS, f"{message.method}: {error}")
         except EngineBusy:
             self._reply_error(message.id, ErrorCode.BUSY, "the engine is busy, try again")
 

@@ -46,7 +46,7 @@ def stop_ringing(call: Call, _data: Any, now: float) -> None:
     sessions.delete(call, leg, now)
     if call.queue == "":
         call.control.tell_agent_ended(call, call.agent)
-    call.callee = None
+    call.release_callee()
 
 
 def end_caller(call: Call, now: float, status: int = 480) -> None:

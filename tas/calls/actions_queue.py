@@ -89,7 +89,7 @@ def _forget_agent(call: Call, now: float) -> None:
     leg = call.callee
     if leg is not None:
         sessions.delete(call, leg, now)
-    call.callee = None
+    call.release_callee()
     call.agent = ""
 
 
@@ -126,7 +126,7 @@ def report_rejected(call: Call, data: Any, now: float) -> None:
 
 def report_refused(call: Call, data: Any, now: float) -> None:
     """No session for the agent's leg: not the agent's fault."""
-    call.callee = None
+    call.release_callee()
     call.agent = ""
     _report(call, OfferResult.REFUSED, f"media: {data.message}")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
-from common.contracts.calls import Offer
+from common.contracts.calls import LegView, Offer
 from common.contracts.ids import CallUid, LegId, make_leg_id
 from common.contracts.media import DeleteResult, SessionCreated
 from common.contracts.outcome import Outcome
@@ -29,6 +29,8 @@ ENTRIES: Final = {
     Kind.OUTSIDE: table.DIAL,
     Kind.HANGUP: table.HANG_UP,
 }
+PAST_LEGS: Final = 16
+"""A call that rings at more agents keeps its first ones."""
 
 
 class Call:
@@ -53,6 +55,7 @@ class Call:
         "offer",
         "outcome",
         "packets_lost",
+        "past_legs",
         "play_id",
         "queue",
         "queued_at",
@@ -99,6 +102,8 @@ class Call:
         """The server that carries the call; stays in the CDR when the server dies."""
         self.packets_lost = 0
         self.number_of_legs = 1
+        self.past_legs: list[LegView] = []
+        """The first PAST_LEGS legs that rang and were let go: their ladders stay."""
 
     def feed(self, event: str, data: Any, now: float) -> bool:
         """Step the table; False when the state has no row for the event."""
@@ -114,6 +119,12 @@ class Call:
         """Send the caller to where a number or a menu choice leads."""
         self.destination = destination
         self.feed(ENTRIES[destination.kind], destination, now)
+
+    def release_callee(self) -> None:
+        """Let the called leg go; what it was stays to be looked at."""
+        if self.callee is not None and self.callee.usage is not None and len(self.past_legs) < PAST_LEGS:
+            self.past_legs.append(self.callee.view())
+        self.callee = None
 
     def next_leg_id(self) -> LegId:
         """The id of a further leg."""

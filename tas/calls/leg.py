@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from common.contracts.calls import LegView
 from common.contracts.ids import LegId, SessionId
 
 if TYPE_CHECKING:
@@ -58,3 +59,16 @@ class Leg:
     def codec(self) -> str:
         """The negotiated codec's name, empty before."""
         return str(self.negotiated.remote.codec) if self.negotiated is not None else ""
+
+    def view(self) -> LegView:
+        """As the HTTP API shows it."""
+        usage = self.usage
+        return LegView(
+            leg_id=self.leg_id,
+            sip_call_id=usage.call_id.decode("utf-8", "replace") if usage is not None else "",
+            peer=self.peer,
+            direction="in" if self.incoming else "out",
+            state=usage.state if usage is not None else "opening",
+            media=self.link.name if self.link is not None else "",
+            codec=self.codec,
+        )

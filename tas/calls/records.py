@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common.contracts.calls import AgentCall, AgentCallPhase, CallEnded, CallView, LegView
+from common.contracts.calls import AgentCall, AgentCallPhase, CallEnded, CallView
 from tas.calls import table
 from tas.cdr.model import CdrRow
 
 if TYPE_CHECKING:
     from tas.calls.call import Call
     from tas.calls.control import CallControl
-    from tas.calls.leg import Leg
 
 
 def tell_end(control: CallControl, call: Call) -> None:
@@ -58,7 +57,7 @@ def make_cdr(call: Call) -> CdrRow:
 
 def view(call: Call, now: float) -> CallView:
     """The call as the HTTP API shows it."""
-    legs = [call.caller] if call.callee is None else [call.caller, call.callee]
+    callee = [] if call.callee is None else [call.callee.view()]
     return CallView(
         call_uid=call.uid,
         node=call.control.node,
@@ -68,21 +67,8 @@ def view(call: Call, now: float) -> CallView:
         queue=call.queue,
         agent=call.agent or call.from_agent,
         duration_s=round((call.ended_at if call.ended_at is not None else now) - call.started_at, 3),
-        legs=[_leg_view(leg) for leg in legs],
+        legs=[call.caller.view(), *call.past_legs, *callee],
         outcome="" if call.outcome is None else f"{call.outcome.result}: {call.outcome.reason}",
-    )
-
-
-def _leg_view(leg: Leg) -> LegView:
-    usage = leg.usage
-    return LegView(
-        leg_id=leg.leg_id,
-        sip_call_id=usage.call_id.decode("utf-8", "replace") if usage is not None else "",
-        peer=leg.peer,
-        direction="in" if leg.incoming else "out",
-        state=usage.state if usage is not None else "opening",
-        media=leg.link.name if leg.link is not None else "",
-        codec=leg.codec,
     )
 
 

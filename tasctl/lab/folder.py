@@ -61,10 +61,9 @@ def move_targets(text: str, offset: int) -> str:
 BARESIP_CONFIG: Final = """\
 poll_method epoll
 sip_listen {host}:{sip}
-audio_source ausine,440
+audio_source aufile,{sound}
 audio_player aubridge,opentas
 audio_alert aubridge,opentas-alert
-audio_srate 8000
 ausrc_srate 8000
 auplay_srate 8000
 ausrc_channels 1
@@ -73,7 +72,7 @@ rtp_timeout 60
 net_interface {host}
 module_path /usr/lib/baresip/modules
 module g711.so
-module ausine.so
+module aufile.so
 module aubridge.so
 module sndfile.so
 snd_path {folder}
@@ -90,10 +89,11 @@ BARESIP_ACCOUNT: Final = (
 
 
 def prepare_phone(plan: LabPlan) -> Path:
-    """A baresip folder for agent 1001 that needs no sound card: answers, sends a 440 Hz tone, records what it hears."""
+    """A baresip folder for agent 1001 that needs no sound card: answers, sends music, records what it hears."""
     folder = (plan.var / "try" / f"agent-{TRY_AGENT}").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     values = {"host": HOST, "sip": 25060 + plan.offset, "control": 26060 + plan.offset, "folder": folder}
+    values["sound"] = (plan.configs / "sounds" / "music.wav").resolve()
     (folder / "config").write_text(BARESIP_CONFIG.format(**values))
     account = BARESIP_ACCOUNT.format(agent=TRY_AGENT, host=HOST, port=plan.sip(1))
     (folder / "accounts").write_text(account)

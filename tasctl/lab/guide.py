@@ -58,7 +58,7 @@ def try_first(plan: LabPlan, phone: Path) -> list[str]:
     return [
         "Try first, in a second terminal:",
         *([f"  export LAB_VAR={plan.var}"] if plan.var != DEFAULT_VAR else []),
-        f"  baresip -f {_short(phone)} </dev/null   # agent {TRY_AGENT}: answers, sends a tone, records",
+        f"  baresip -f {_short(phone)} </dev/null   # agent {TRY_AGENT}: answers, sends music, records",
         f"  sipp -sn uac -i {CALLER} -p {plan.pbx_port} -s 8000 -d 20000 -m 1 -nostdin {HOST}:{plan.sip(1)}",
         f"  {tasctl} status; {tasctl} agents; {tasctl} calls",
         f"  {tasctl} call <uid> --ladder   # the call's SIP messages as a diagram",
