@@ -37,7 +37,7 @@ module uuid.so
 module_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
-ctrl_tcp_listen {host}:{control}
+ctrl_tcp_listen 127.0.0.1:{control}
 """
 START_TIMEOUT_S = 10.0
 
@@ -90,7 +90,7 @@ class Baresip:
         values |= {"control": self._control_port, "number": port, "rtp_low": rtp_low, "rtp_high": rtp_low + 100}
         (folder / "config").write_text(CONFIG.format(**values))
         (folder / "contacts").write_text("")
-        account = f"<sip:{user}@{domain}>;auth_user={user};auth_pass={password}"
+        account = f"<sip:{user}@{domain}>;auth_user={user};auth_pass={password or 'unused'}"
         account += f';outbound="sip:{server[0]}:{server[1]};transport={transport}"'
         account += f";regint={600 if register else 0};answermode={'auto' if auto_answer else 'manual'}"
         account += f";audio_codecs={codec}/8000/1\n"
