@@ -24,6 +24,7 @@ from agentbroker.store import BrokerStore
 from common.contracts import topics
 from common.contracts.envelopes import Envelope, Presence
 from common.contracts.topics import HEARTBEAT_INTERVAL_S
+from common.service.aio.alarm import Alarm
 from common.service.aio.lifecycle import Lifecycle, run, settle_collector
 from common.service.bus.aio.mqtt import MqttBus
 from common.service.config import ConfigError
@@ -61,7 +62,7 @@ class BrokerProcess:
         BrokerMetrics(self._broker, self._loop.time, self._registry)
         self._activity: list[dict[str, object]] = []
         self._placements: dict[str, str] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._loop, self._timed_out)
         self._turn_planned = False
         self._store_ready = False
 
@@ -88,15 +89,10 @@ class BrokerProcess:
         now = self._loop.time()
         self._broker.flush(now)
         self._collect()
-        due = self._broker.next_timeout()
-        if due is not None and (self._timer is None or due < self._timer.when()):
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(due, self._timed_out)
+        self._alarm.set(self._broker.next_timeout())
 
-    def _timed_out(self) -> None:
-        self._timer = None
-        self._broker.handle_timeout(self._loop.time())
+    def _timed_out(self, now: float) -> None:
+        self._broker.handle_timeout(now)
         self._turn()
 
     def _collect(self) -> None:
@@ -252,8 +248,7 @@ class BrokerProcess:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._election.leading and self._store_ready:
             await self._write_once()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.cancel()
         await self._bus.stop()
         await runner.cleanup()
         await self._sql.dispose()

@@ -14,6 +14,7 @@ from typing import Final
 from common.contracts import topics
 from common.contracts.envelopes import Envelope, Presence
 from common.contracts.media import Hello
+from common.service.aio.alarm import Alarm
 from common.service.aio.lifecycle import Lifecycle, run, settle_collector
 from common.service.bus.aio.mqtt import MqttBus
 from common.service.config import ConfigError
@@ -62,7 +63,7 @@ class TasProcess:
         self._config = config
         self._lifecycle = lifecycle
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._loop, self._timed_out)
         self._turn_planned = False
         settings = config.settings
         self._incarnation = secrets.token_hex(4)
@@ -167,9 +168,7 @@ class TasProcess:
         self._let_out(self._loop.time())
         self._endpoint.wake()
 
-    def _timed_out(self) -> None:
-        self._timer = None
-        now = self._loop.time()
+    def _timed_out(self, now: float) -> None:
         self._node.handle_timeout(now)
         self._metrics.calls_active.set(len(self._node.control.calls))
         self._metrics.registrations.set(len(self._node.registrar.bindings))
@@ -180,11 +179,7 @@ class TasProcess:
         self._node.flush(now)
         for door in self._doors:
             door.flush()
-        due = self._node.next_timeout()
-        if self._timer is None or due < self._timer.when():
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(due, self._timed_out)
+        self._alarm.set(self._node.next_timeout())
 
     def _call_ended(self, call: Call) -> None:
         self._view.call_ended(call)
@@ -260,7 +255,7 @@ class TasProcess:
         self._bus.start()
         for door in self._doors:
             door.start()
-        self._timed_out()
+        self._timed_out(self._loop.time())
         settle_collector()
         sip = settings.sip
         _log.info("started", sip=f"{sip.address}:{sip.udp_port}", http=f"{settings.http.host}:{settings.http.port}")
@@ -269,8 +264,7 @@ class TasProcess:
         migration.cancel()
         for door in self._doors:
             await door.stop()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.cancel()
         await self._endpoint.stop()
         await self._cdr.stop()
         await self._bus.stop()

@@ -105,6 +105,14 @@ class Lab:
             raise
         finally:
             self._process = None
+        assert not self.tracebacks(), "\n".join(self.tracebacks())
+
+    def tracebacks(self) -> list[str]:
+        """Unhandled exceptions in the logs of all processes: there must be none."""
+        logs = sorted((self.var / "log").glob("*.log"))
+        return [
+            f"{log.name}: {text[-2000:]}" for log in logs if "Traceback" in (text := log.read_text(errors="replace"))
+        ]
 
     @property
     def description(self) -> dict[str, Any]:
