@@ -10,7 +10,7 @@ BROKERS ?= 2
 # Worker processes of the fast tests.
 JOBS ?= auto
 
-.PHONY: help setup lab test test-fast test-integration test-system check format bench load fuzz clean
+.PHONY: help setup lab test test-fast test-system check format bench load fuzz clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -23,13 +23,10 @@ setup: $(STAMP) ## Install what is missing (apt as root, else it names the line)
 lab: $(STAMP) ## Run the whole lab in the foreground: make lab TAS=3 MEDIA=5
 	@exec .venv/bin/tasctl lab --tas $(TAS) --media $(MEDIA) --brokers $(BROKERS)
 
-test: test-fast test-integration test-system ## All tests that need no root
+test: test-fast test-system ## All tests that need no root
 
 test-fast: $(STAMP) ## Unit tests, virtual-clock scenarios, conformance, short fuzzing
 	$(PYTEST) -n $(JOBS) --dist worksteal tests/unit tests/scenarios tests/conformance tests/fuzz
-
-test-integration: $(STAMP) ## Real parts, two at a time
-	$(PYTEST) tests/integration
 
 test-system: $(STAMP) ## Real processes, SIPp, baresip
 	$(PYTEST) tests/system

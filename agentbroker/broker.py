@@ -43,7 +43,7 @@ class Broker:
     def lead(self, epoch: int, remembered: dict[str, Remembered], now: float) -> None:
         """We lead: begin with nothing and ask every node for its truth."""
         self.engine = self._new_engine(now)
-        self.engine.epoch = epoch
+        self.engine.offers.epoch = epoch
         self.engine.logons.remember(remembered)
         self.engine.logons.placement.set_nodes(self.cluster.serving())
         for node in self.cluster.nodes.values():

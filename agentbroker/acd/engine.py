@@ -7,37 +7,30 @@ best agent at once, an agent who becomes Ready takes the longest waiting call of
 from __future__ import annotations
 
 import heapq
-from typing import Final
 
-from agentbroker.acd.agents import BUSY, FAILURES, LOGGED_OUT, READY, RESERVED, TALKING, WRAP_UP, Agent, Event
+from agentbroker.acd.agent_calls import AgentCalls
+from agentbroker.acd.agents import BUSY, LOGGED_OUT, READY, TALKING, Agent, Event
 from agentbroker.acd.logons import Logons
+from agentbroker.acd.offers import Offers
+from agentbroker.acd.output import Output
 from agentbroker.acd.policy import STRATEGIES
 from agentbroker.acd.queues import Queue, WaitingCall
-from agentbroker.acd.stats import QueueView
 from agentbroker.placement import Placement
-from common.contracts.agents import AgentState, Origin, SystemReason
+from common.contracts.agents import AgentState, Origin
 from common.contracts.calls import (
     AgentCall,
-    AgentCallPhase,
     CallDequeued,
     CallEnded,
     CallQueued,
     NodeCommand,
     NodeEvent,
-    Offer,
-    OfferCancel,
     OfferReport,
-    OfferResult,
     PhoneRegistered,
     PhoneUnregistered,
     QueueRefused,
     Snapshot,
 )
-from common.contracts.ids import CallUid, OfferId
 from common.service.directory import AgentEntry, QueueEntry
-
-LEASE_MARGIN_S: Final = 5.0
-"""An offer's lease is the ring time and this: a node that says nothing by then is not going to."""
 
 
 class AcdEngine:
@@ -53,17 +46,14 @@ class AcdEngine:
                 if name in self.queues:
                     self.queues[name].members.append(number)
         self.logons = Logons(self.agents, Placement(), self, ready_at_logon)
-        self.epoch = 0
-        self._offers: dict[str, tuple[WaitingCall, Agent]] = {}
-        self._offer_count = 0
-        self._commands: list[tuple[str, NodeCommand]] = []
-        self._activity: list[Agent] = []
-        self._deadlines: list[tuple[float, str, str, int]] = []
+        self._output = Output()
+        self.offers = Offers(self.queues, self._output, self.changed, self._find_agent)
+        self._agent_calls = AgentCalls(self.agents, self.queues, self._output, self.changed)
         self._handlers = {
             CallQueued: self._call_queued,
             CallDequeued: self._call_dequeued,
-            OfferReport: self._offer_report,
-            AgentCall: self._agent_call,
+            OfferReport: self.offers.report,
+            AgentCall: self._agent_calls.report,
             CallEnded: self._call_ended,
             Snapshot: self._snapshot,
         }
@@ -98,21 +88,21 @@ class AcdEngine:
                 self._remove_call(queue, call, now)
         for agent in self.agents.values():
             for call_uid in [uid for uid in agent.calls if uid.rpartition("-")[0].rpartition("-")[0] == node]:
-                self._call_left_agent(agent, call_uid, now)
+                self._agent_calls.left(agent, call_uid, now)
         self.logons.node_lost(node, now)
 
     def next_timeout(self) -> float | None:
         """When a lease, a wrap-up or a pause ends."""
-        return self._deadlines[0][0] if self._deadlines else None
+        return self._output.deadlines[0][0] if self._output.deadlines else None
 
     def handle_timeout(self, now: float) -> None:
         """Act on what is due."""
-        while self._deadlines and self._deadlines[0][0] <= now:
-            _, kind, name, token = heapq.heappop(self._deadlines)
+        while self._output.deadlines and self._output.deadlines[0][0] <= now:
+            _, kind, name, token = heapq.heappop(self._output.deadlines)
             if kind == "lease":
-                self._lease_over(name, now)
+                self.offers.lease_over(name, now)
             elif kind == "wrap":
-                self._wrap_over(self.agents[name], token, now)
+                self._agent_calls.wrap_over(self.agents[name], token, now)
             else:
                 self._retry(name, now)
 
@@ -120,33 +110,13 @@ class AcdEngine:
 
     def take_commands(self) -> list[tuple[str, NodeCommand]]:
         """(node, command) in order."""
-        commands, self._commands = self._commands, []
+        commands, self._output.commands = self._output.commands, []
         return commands
 
     def take_changed(self) -> list[Agent]:
         """Agents whose state changed, a row of activity each."""
-        changed, self._activity = self._activity, []
+        changed, self._output.changed = self._output.changed, []
         return changed
-
-    def queue_view(self, queue: Queue, now: float) -> QueueView:
-        """A queue for the HTTP API."""
-        members = [self.agents[number] for number in queue.members]
-        stats = queue.stats
-        return QueueView(
-            queue=queue.name,
-            strategy=queue.entry.strategy,
-            waiting=len(queue.waiting),
-            oldest_s=round(queue.oldest_s(now), 3),
-            agents=sum(agent.state is not LOGGED_OUT for agent in members),
-            ready=sum(agent.state is READY for agent in members),
-            talking=sum(queue.name in agent.calls.values() for agent in members),
-            answered=stats.answered,
-            abandoned=stats.abandoned,
-            average_wait_s=round(stats.average_wait_s, 3),
-            servicelevel_s=stats.level_s,
-            servicelevel_percent=round(stats.level_percent(with_abandoned=False), 1),
-            servicelevel2_percent=round(stats.level_percent(with_abandoned=True), 1),
-        )
 
     # Calls.
 
@@ -154,7 +124,7 @@ class AcdEngine:
         queue = self.queues.get(event.queue)
         refusal = self._why_not(queue)
         if queue is None or refusal:
-            self._commands.append((node, QueueRefused(event.call_uid, event.queue, refusal)))
+            self._output.commands.append((node, QueueRefused(event.call_uid, event.queue, refusal)))
             return
         if event.call_uid in queue.waiting:
             return
@@ -180,7 +150,7 @@ class AcdEngine:
     def _remove_call(self, queue: Queue, call: WaitingCall, now: float) -> None:
         queue.leave(call.call_uid)
         if call.offer:
-            self._offer_over(call.offer, Event.RELEASED, "", now)
+            self.offers.over(call.offer, Event.RELEASED, "", now)
 
     def _call_ended(self, _node: str, event: CallEnded, now: float) -> None:
         queue = self.queues.get(event.queue)
@@ -193,7 +163,7 @@ class AcdEngine:
             return
         agent = queue.take_agent(call)
         if agent is not None:
-            self._offer(queue, call, agent, now)
+            self.offers.make(queue, call, agent, now)
 
     def _find_call(self, agent: Agent, now: float) -> None:
         best: tuple[tuple[float, float], Queue, WaitingCall] | None = None
@@ -206,68 +176,7 @@ class AcdEngine:
             if best is None or rank < best[0]:
                 best = (rank, queue, call)
         if best is not None:
-            self._offer(best[1], best[2], agent, now)
-
-    # Offers.
-
-    def _offer(self, queue: Queue, call: WaitingCall, agent: Agent, now: float) -> None:
-        self._offer_count += 1
-        offer = f"{self.epoch}.{self._offer_count}"
-        call.offer, call.agent, agent.offer = offer, agent.number, offer
-        self._offers[offer] = (call, agent)
-        agent.step(Event.OFFERED, now)
-        self._activity.append(agent)
-        ring_s = queue.entry.timeout
-        self._commands.append((call.node, Offer(OfferId(offer), CallUid(call.call_uid), agent.number, ring_s)))
-        heapq.heappush(self._deadlines, (now + ring_s + LEASE_MARGIN_S, "lease", offer, 0))
-
-    def _offer_report(self, node: str, event: OfferReport, now: float) -> None:
-        known = self._offers.get(event.offer)
-        if known is None:
-            return
-        call, agent = known
-        if event.result is OfferResult.RINGING:
-            if agent.step(Event.RINGS, now):
-                self._activity.append(agent)
-        elif event.result is OfferResult.ANSWERED:
-            self._answered(event.offer, call, agent, now)
-        elif event.result is OfferResult.REFUSED:
-            call.not_before = now + self.queues[call.queue].entry.retry
-            heapq.heappush(self._deadlines, (call.not_before, "retry", call.call_uid, 0))
-            self._offer_over(event.offer, Event.RELEASED, "", now)
-        elif event.result is OfferResult.CALLER_GONE:
-            call.not_before = float("inf")  # CallDequeued follows
-            self._offer_over(event.offer, Event.RELEASED, "", now)
-        else:
-            self._offer_over(event.offer, Event.FAILED, FAILURES[event.result], now)
-
-    def _answered(self, offer: str, call: WaitingCall, agent: Agent, now: float) -> None:
-        queue = self.queues[call.queue]
-        queue.leave(call.call_uid)
-        queue.stats.count_answered(now - call.entered_at)
-        del self._offers[offer]
-        agent.offer = ""
-        agent.calls[call.call_uid] = call.queue
-        agent.calls_taken += 1
-        agent.step(Event.ANSWERS, now)
-        self._activity.append(agent)
-
-    def _offer_over(self, offer: str, event: Event, reason: str, now: float) -> None:
-        """The agent goes on, then the call looks for the next one (in this order: it may be the same agent)."""
-        call, agent = self._offers.pop(offer)
-        call.offer = call.agent = agent.offer = ""
-        if agent.step(event, now, reason):
-            agent.settle(now)
-            self.changed(agent, now)
-        self._find_agent(self.queues[call.queue], call, now)
-
-    def _lease_over(self, offer: str, now: float) -> None:
-        known = self._offers.get(offer)
-        if known is not None:
-            call, agent = known
-            self._commands.append((call.node, OfferCancel(OfferId(offer), CallUid(call.call_uid))))
-            reason = SystemReason.PHONE_DOWN if agent.state is RESERVED else SystemReason.RNA
-            self._offer_over(offer, Event.FAILED, reason, now)
+            self.offers.make(best[1], best[2], agent, now)
 
     def _retry(self, call_uid: str, now: float) -> None:
         for queue in self.queues.values():
@@ -277,50 +186,9 @@ class AcdEngine:
 
     # Agents.
 
-    def _agent_call(self, _node: str, event: AgentCall, now: float) -> None:
-        agent = self.agents.get(event.agent)
-        if agent is None:
-            return
-        if event.phase is AgentCallPhase.ENDED:
-            self._call_left_agent(agent, event.call_uid, now)
-            return
-        agent.calls.setdefault(event.call_uid, event.queue)
-        if agent.state is LOGGED_OUT:
-            return
-        if agent.state not in BUSY:
-            agent.resume = (agent.state, agent.reason, agent.origin)
-        step = Event.CALL_RINGS if event.phase is AgentCallPhase.RINGING else Event.CALL_UP
-        if agent.step(step, now):
-            self._activity.append(agent)
-
-    def _call_left_agent(self, agent: Agent, call_uid: str, now: float) -> None:
-        queue_name = agent.calls.pop(call_uid, None)
-        if queue_name is None or agent.calls or agent.offer:
-            return
-        queue = self.queues.get(queue_name)
-        wrap_s = queue.entry.wrapuptime if queue is not None else 0.0
-        if queue is not None and wrap_s and agent.step(Event.QUEUE_CALL_OVER, now):
-            self._activity.append(agent)
-            heapq.heappush(self._deadlines, (now + wrap_s, "wrap", agent.number, agent.token))
-            if not agent.devices:
-                agent.settle(now)
-            return
-        if agent.step(Event.CALL_OVER, now):
-            if queue is not None:
-                agent.idle_since = now
-            agent.settle(now)
-            self.changed(agent, now)
-
-    def _wrap_over(self, agent: Agent, token: int, now: float) -> None:
-        if agent.state is WRAP_UP and agent.token == token:
-            agent.step(Event.WRAP_OVER, now)
-            agent.idle_since = now
-            agent.settle(now)
-            self.changed(agent, now)
-
     def changed(self, agent: Agent, now: float) -> None:
         """An agent's state is another one: note it, and use an agent who is Ready."""
-        self._activity.append(agent)
+        self._output.changed.append(agent)
         if agent.state is READY:
             self._find_call(agent, now)
         if agent.state is READY:  # still: no call waits
@@ -333,7 +201,7 @@ class AcdEngine:
     def _snapshot(self, node: str, event: Snapshot, now: float) -> None:
         self.logons.replace(node, event.bindings, now)
         for agent_call in event.agent_calls:
-            self._agent_call(node, agent_call, now)
+            self._agent_calls.report(node, agent_call, now)
             agent = self.agents.get(agent_call.agent)
             if agent is not None and agent_call.queue and agent.state is AgentState.READY:
                 agent.state = TALKING

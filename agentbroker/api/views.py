@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from agentbroker.acd.agents import LOGGED_OUT, READY, Agent
+from agentbroker.acd.queues import Queue
 from agentbroker.acd.stats import QueueView
 from agentbroker.broker import Broker
 from agentbroker.cluster import NodeView
@@ -15,7 +17,27 @@ def agent_views(broker: Broker, now: float) -> list[AgentView]:
 
 def queue_views(broker: Broker, now: float) -> list[QueueView]:
     """All queues."""
-    return [broker.engine.queue_view(queue, now) for queue in broker.engine.queues.values()]
+    return [_queue_view(broker.engine.agents, queue, now) for queue in broker.engine.queues.values()]
+
+
+def _queue_view(agents: dict[str, Agent], queue: Queue, now: float) -> QueueView:
+    members = [agents[number] for number in queue.members]
+    stats = queue.stats
+    return QueueView(
+        queue=queue.name,
+        strategy=queue.entry.strategy,
+        waiting=len(queue.waiting),
+        oldest_s=round(queue.oldest_s(now), 3),
+        agents=sum(agent.state is not LOGGED_OUT for agent in members),
+        ready=sum(agent.state is READY for agent in members),
+        talking=sum(queue.name in agent.calls.values() for agent in members),
+        answered=stats.answered,
+        abandoned=stats.abandoned,
+        average_wait_s=round(stats.average_wait_s, 3),
+        servicelevel_s=stats.level_s,
+        servicelevel_percent=round(stats.level_percent(with_abandoned=False), 1),
+        servicelevel2_percent=round(stats.level_percent(with_abandoned=True), 1),
+    )
 
 
 def node_views(broker: Broker) -> list[NodeView]:
