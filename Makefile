@@ -10,7 +10,7 @@ BROKERS ?= 2
 # Worker processes of the fast tests.
 JOBS ?= auto
 
-.PHONY: help setup lab test test-fast test-system check format bench load fuzz clean
+.PHONY: help setup lab test test-fast test-system check format bench fuzz clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -44,9 +44,6 @@ format: $(STAMP) ## Format and fix what can be fixed
 
 bench: $(STAMP) ## Benchmarks with their floors; also var/bench.json (make bench ONLY=sip_parser for one)
 	$(PY) -m tests.bench.run $(ONLY)
-
-load: $(STAMP) ## A SIPp load on a lab of its own, with a report (make load CALLS=1000 RATE=20)
-	$(PY) -m tests.bench.load $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE))
 
 fuzz: $(STAMP) ## Long fuzzing (make fuzz ROUNDS=500000)
 	OPENTAS_FUZZ_ROUNDS=$(or $(ROUNDS),100000) $(PYTEST) --timeout 3600 tests/fuzz
