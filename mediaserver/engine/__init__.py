@@ -9,6 +9,8 @@ from mediaserver.engine._engine import (
     PCMU,
     Engine,
     EngineBusy,
+    decode,
+    encode,
 )
 
 __all__ = [
@@ -20,4 +22,6 @@ __all__ = [
     "PCMU",
     "Engine",
     "EngineBusy",
+    "decode",
+    "encode",
 ]

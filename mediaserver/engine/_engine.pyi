@@ -18,8 +18,14 @@ EVENT_PLAY_FINISHED: int
 EVENT_RTP_TIMEOUT: int
 """a = silent ms"""
 
+def encode(codec: int, pcm: bytes) -> bytes:
+    """S16LE samples to G.711, a byte a sample."""
+
+def decode(codec: int, coded: bytes) -> bytes:
+    """G.711 to S16LE samples."""
+
 class EngineBusy(Exception):
-    """The command ring is full; nothing of the last command was staged."""
+    """The command ring is full, or every connection point of the shard is taken; nothing was staged."""
 
 class Engine:
     def __init__(self, *, shards: int = 1, capacity: int = 500, realtime_priority: int = 10) -> None:
@@ -68,4 +74,4 @@ class Engine:
     def statistics(self, cp: int) -> tuple[int, int, int, int, int, float, int, int, int]:
         """(received, sent, lost, late, refused, jitter_ms, concealed_ms, remote IPv4 as int, remote port)."""
     def engine_statistics(self) -> dict[str, float]:
-        """ticks, overruns, packets_in, packets_out, cpu_s, stale_commands, active, per whole engine."""
+        """ticks, overruns, packets_in, packets_out, cpu_s, stale_commands, events_lost, active, per whole engine."""

@@ -286,6 +286,8 @@ cdef class Engine:
     def send_digits(self, uint64_t cp, bytes digits, unsigned duration_ms, unsigned gap_ms):
         cdef command staged
         cdef const char *text = digits
+        if digits.strip(b"0123456789*#ABCD"):
+            raise ValueError("a digit is one of 0123456789*#ABCD")
         if not 0 < len(digits) <= DIGITS_REQUEST_MAX or not 40 <= duration_ms <= 5000 or not 20 <= gap_ms <= 5000:
             raise ValueError("1 to 64 digits, duration_ms 40 to 5000, gap_ms 20 to 5000")
         memset(&staged, 0, sizeof(staged))

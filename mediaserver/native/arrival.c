@@ -47,9 +47,14 @@ static void send_event(struct shard *shard, struct point *out, struct rtp_packet
 
 static void read_digit(struct shard *shard, struct point *point, const struct rtp_packet *packet) {
     struct digit digit;
-    if (point->player.playing && point->player.list.interrupt_on_digit)
+    const struct digit_in before = point->digit_in;
+    bool complete = digit_in_packet(&point->digit_in, packet->payload, packet->length, packet->timestamp,
+                                    shard->now_ms, &digit);
+    /* by a digit that begins: the rest of one that ended a prompt must not end the next prompt too */
+    bool begins = point->digit_in.seen && (!before.seen || before.timestamp != point->digit_in.timestamp);
+    if (begins && point->player.list.interrupt_on_digit)
         frame_stop_play(shard, point, true);
-    if (digit_in_packet(&point->digit_in, packet->payload, packet->length, packet->timestamp, shard->now_ms, &digit))
+    if (complete)
         shard_emit(shard, point, EVENT_DIGIT, (uint32_t)digit.digit, digit.duration_ms);
 }
 
@@ -79,13 +84,7 @@ static void receive_one(struct shard *shard, struct point *point) {
     socklen_t from_size = sizeof from;
     struct rtp_packet packet;
     bool first;
-    ssize_t size;
-    if (point->verified) { /* the kernel compared the address */
-        size = recv(point->fd, bytes, sizeof bytes, MSG_DONTWAIT);
-        from = point->remote.address;
-    } else {
-        size = recvfrom(point->fd, bytes, sizeof bytes, MSG_DONTWAIT, (struct sockaddr *)&from, &from_size);
-    }
+    ssize_t size = recvfrom(point->fd, bytes, sizeof bytes, MSG_DONTWAIT, (struct sockaddr *)&from, &from_size);
     if (size < 0)
         return; /* nothing there, or an ICMP error of what we sent */
     count(&shard->counters.packets_in, 1);

@@ -31,6 +31,7 @@ struct engine {
 static void destroy_shard(struct shard *shard) {
     if (!shard)
         return;
+    command_ring_publish(&shard->commands); /* what was never flushed may hold sockets */
     shard_stop(shard);
     if (shard->epoll_fd >= 0)
         close(shard->epoll_fd);
@@ -150,8 +151,10 @@ enum engine_result engine_add(struct engine *engine, unsigned shard, int fd, uin
     if (!engine->first_free[shard])
         return ENGINE_FULL;
     unsigned index = engine->first_free[shard] - 1;
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
+        return ENGINE_BUSY;
     struct command *command = command_ring_stage(&engine->shards[shard]->commands);
-    if (!command || getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
+    if (!command)
         return ENGINE_BUSY;
     struct place *place = &engine->places[shard][index];
     engine->first_free[shard] = place->next_free;

@@ -83,6 +83,8 @@ static void due(struct shard *shard, struct point *point) {
     point->last_due_ms = shard->now_ms;
     if (!point->has_remote || !point->remote.send || !generates(point)) {
         point->frame_credit = 0;
+        if (point->out.source == SOURCE_GENERATED)
+            point->out.source = SOURCE_NONE; /* what follows begins at its own time, with a marker */
         return;
     }
     if (passed_ms > SLOT_MS && point->out.source == SOURCE_GENERATED)

@@ -33,8 +33,12 @@ enum jitter_put jitter_put(struct jitter *jitter, const struct rtp_packet *packe
         jitter->count++;
     memcpy(jitter->payload[slot], packet->payload, packet->length);
     jitter->length[slot] = packet->length;
-    if (jitter->count >= JITTER_PREFILL)
+    if (jitter->filling && jitter->count >= JITTER_PREFILL) {
         jitter->filling = false;
+        /* the time of what is missing has passed in silence: to conceal it too would only add delay */
+        while (!jitter->length[SLOT(jitter->next)])
+            jitter->next++;
+    }
     return result;
 }
 

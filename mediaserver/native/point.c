@@ -38,23 +38,27 @@ void point_open(struct point *point, uint64_t handle, int fd, uint32_t random) {
 static void set_connected(struct point *point, bool connected) {
     struct sockaddr_in nobody = {.sin_family = AF_UNSPEC};
     const struct sockaddr_in *address = connected ? &point->remote.address : &nobody;
-    /* a failure (no route) leaves the socket open to all; packets are then checked one by one */
-    (void)connect(point->fd, (const struct sockaddr *)address, sizeof *address);
+    /* after a failure (no route) the kernel filters nothing; every packet is checked here as well */
+    bool done = connect(point->fd, (const struct sockaddr *)address, sizeof *address) == 0;
+    point->connected = connected && done;
     point->verified = connected;
 }
 
 void point_set_remote(struct point *point, const struct remote *remote, uint64_t now_ms) {
-    bool same = point->has_remote && same_address(&point->remote.address, &remote->address);
     /* a learned source stands for the signalled address until that changes */
-    bool learned = point->has_remote && point->verified && point->remote.learn && remote->learn;
-    if (point->verified && !same && !learned)
-        set_connected(point, false);
+    bool learned = point->verified && point->remote.learn && remote->learn &&
+                   same_address(&point->signalled, &remote->address);
     struct sockaddr_in source = point->remote.address;
     if (point->has_remote && point->remote.codec != remote->codec)
         jitter_reset(&point->jitter);
+    if (!point->remote.send && remote->send)
+        point->out.source = SOURCE_NONE; /* a pause is no gap in the numbering */
+    point->signalled = remote->address;
     point->remote = *remote;
     if (learned)
         point->remote.address = source;
+    if (point->verified && !same_address(&source, &point->remote.address))
+        set_connected(point, false);
     point->has_remote = true;
     point->timed_out = false;
     point->last_packet_ms = now_ms;
@@ -88,7 +92,7 @@ bool point_accept(struct point *point, const struct sockaddr_in *from, const str
     if (!point->has_remote || (packet->payload_type != remote->payload_type &&
                                (int)packet->payload_type != remote->dtmf_payload_type))
         return false;
-    if (point->verified) /* the kernel takes only the source's, but some came before it was connected */
+    if (point->verified) /* others may have come before the socket was connected */
         return same_address(from, &remote->address);
     if (!proves_source(point, from, packet))
         return false;
@@ -100,7 +104,7 @@ bool point_accept(struct point *point, const struct sockaddr_in *from, const str
 bool point_send(struct point *point, uint8_t *payload, unsigned length) {
     uint8_t *packet = payload - RTP_HEADER_BYTES;
     size_t size = length + RTP_HEADER_BYTES;
-    ssize_t sent = point->verified
+    ssize_t sent = point->connected
                        ? send(point->fd, packet, size, MSG_DONTWAIT | MSG_NOSIGNAL)
                        : sendto(point->fd, packet, size, MSG_DONTWAIT | MSG_NOSIGNAL,
                                 (const struct sockaddr *)&point->remote.address, sizeof point->remote.address);

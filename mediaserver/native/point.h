@@ -48,13 +48,15 @@ struct point {
     uint64_t handle; /* 0: free */
     int fd;
     bool has_remote;
-    bool verified; /* the source is known and the socket connected to it */
+    bool verified; /* the source is known */
+    bool connected; /* the socket, to the source */
     bool timed_out;
     bool echo;
     uint8_t slot;
     struct point *slot_previous, *slot_next;
     struct point *peer; /* the other end of the bridge */
-    struct remote remote;
+    struct remote remote; /* its address is the learned one once that is verified */
+    struct sockaddr_in signalled;
     struct candidate candidate;
     struct stream_in in;
     struct stream_out out;

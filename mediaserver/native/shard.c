@@ -107,6 +107,8 @@ static void *run(void *argument) {
 }
 
 bool shard_start(struct shard *shard) {
+    if (shard->running)
+        return true;
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the control thread's */

@@ -59,6 +59,7 @@ static void unbridge(struct point *point) {
     struct point *peer = point->peer;
     point->peer = NULL;
     point->event_relayed = false;
+    point->out.source = SOURCE_NONE; /* the same source may come back later: the pause is no gap in the numbering */
     jitter_reset(&point->jitter);
     if (peer)
         unbridge(peer);
