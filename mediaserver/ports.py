@@ -8,6 +8,8 @@ from typing import Final
 
 COOL_DOWN_S: Final = 5.0
 """Rest of a port after use; a peer that missed the end of a call stops sending well within it."""
+MIN_COOL_DOWN_S: Final = 1.0
+"""Rest of a port when no other is free: at 200 calls/s a range of 1,000 ports would run dry before 5 s are over."""
 
 
 class PortPool:
@@ -24,11 +26,12 @@ class PortPool:
         return len(self._free)
 
     def take(self, now: float) -> int | None:
-        """A free port; None when all are taken or resting."""
-        while self._resting and self._resting[0][0] <= now:
+        """A free port, or the one that rests longest if that is MIN_COOL_DOWN_S; None when there is neither."""
+        while self._resting and self._resting[0][0] + COOL_DOWN_S <= now:
             self._free.append(self._resting.popleft()[1])
         if not self._free:
-            return None
+            rested = bool(self._resting) and self._resting[0][0] + MIN_COOL_DOWN_S <= now
+            return self._resting.popleft()[1] if rested else None
         index = self._random(len(self._free))
         port = self._free[index]
         self._free[index] = self._free[-1]
@@ -37,4 +40,4 @@ class PortPool:
 
     def give_back(self, port: int, now: float) -> None:
         """The port rests from now."""
-        self._resting.append((now + COOL_DOWN_S, port))
+        self._resting.append((now, port))

@@ -21,7 +21,9 @@ from tas.cdr.batch import BATCH_ROWS, Batch
 from tas.cdr.model import CdrRow
 
 RETRY_S: Final = 5.0
-"""How often a spool is tried again."""
+"""How often a store that is away, or a spool that cannot be written, is tried again."""
+MAX_HELD_ROWS: Final = 20_000
+"""Rows kept in memory while neither store nor spool takes them; beyond it the oldest go, counted in `lost`."""
 
 _log = get_logger("cdr")
 
@@ -34,14 +36,20 @@ class CdrWriter:
         self._spool = spool
         self._batch = Batch()
         self._wake = asyncio.Event()
+        self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._insert = _insert_once(engine)
+        self._replay_at: float | None = None
         self.written = 0
         self.spooled = 0
+        self.lost = 0
 
     def start(self) -> None:
         """Start the task."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="cdr")
+        loop = asyncio.get_running_loop()
+        if self._spool.exists():
+            self._replay_at = loop.time()
+        self._task = loop.create_task(self._run(), name="cdr")
 
     def add(self, row: CdrRow) -> None:
         """Take a row to be written."""
@@ -52,30 +60,27 @@ class CdrWriter:
 
     async def stop(self) -> None:
         """Write what is left, to the spool if need be."""
-        if self._task is None:
-            return
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
             await self._task
-        self._task = None
-        await self._write(self._batch.take())
+        else:
+            await self._write(self._batch.take())
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        retry_at = loop.time()
-        while True:
-            due = self._batch.next_timeout()
-            wake_at = min(due if due is not None else retry_at + RETRY_S, retry_at if self._spool.exists() else 1e18)
+        while not self._stopping:
+            dues = [due for due in (self._batch.next_timeout(), self._replay_at) if due is not None]
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(max(wake_at, loop.time())):
+                async with asyncio.timeout_at(min(dues, default=None)):
                     await self._wake.wait()
             self._wake.clear()
             due = self._batch.next_timeout()
             if due is not None and due <= loop.time():
                 await self._write(self._batch.take())
-            if self._spool.exists() and loop.time() >= retry_at:
-                retry_at = loop.time() + RETRY_S
+            if self._replay_at is not None and self._replay_at <= loop.time():
                 await self._replay()
+        await self._write(self._batch.take())
 
     async def _write(self, rows: list[CdrRow]) -> None:
         if not rows:
@@ -83,8 +88,23 @@ class CdrWriter:
         try:
             await self._store(rows)
         except (SQLAlchemyError, OSError) as error:
-            self._append_to_spool(rows)
-            _log.warning("store away, CDRs spooled", rows=len(rows), spool=str(self._spool), error=str(error)[:200])
+            _log.warning("store away, CDRs to the spool", rows=len(rows), error=str(error)[:200])
+            await self._to_spool(rows)
+
+    async def _to_spool(self, rows: list[CdrRow]) -> None:
+        now = asyncio.get_running_loop().time()
+        try:
+            await asyncio.to_thread(_append, self._spool, rows)
+        except OSError as error:
+            lost = self._batch.put_back(rows, now + RETRY_S, MAX_HELD_ROWS)
+            self.lost += lost
+            _log.error(
+                "spool cannot be written, CDRs held in memory", spool=str(self._spool), lost=lost, error=str(error)
+            )
+            return
+        self.spooled += len(rows)
+        if self._replay_at is None:
+            self._replay_at = now + RETRY_S
 
     async def _store(self, rows: Sequence[CdrRow]) -> None:
         values: list[dict[str, Any]] = [msgspec.structs.asdict(row) for row in rows]
@@ -92,28 +112,34 @@ class CdrWriter:
             await connection.execute(self._insert, values)
         self.written += len(rows)
 
-    def _append_to_spool(self, rows: list[CdrRow]) -> None:
-        self._spool.parent.mkdir(parents=True, exist_ok=True)
-        with self._spool.open("ab") as file:
-            for row in rows:
-                file.write(msgspec.json.encode(row) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self.spooled += len(rows)
-
     async def _replay(self) -> None:
-        rows = []
-        for line in self._spool.read_bytes().splitlines():
-            # A line torn by a crash is the last one, and its call's row was never acknowledged anywhere.
-            with contextlib.suppress(msgspec.DecodeError):
-                rows.append(msgspec.json.decode(line, type=CdrRow))
+        rows = await asyncio.to_thread(_read, self._spool)
         try:
             for start in range(0, len(rows), BATCH_ROWS):
                 await self._store(rows[start : start + BATCH_ROWS])
         except (SQLAlchemyError, OSError):
+            self._replay_at = asyncio.get_running_loop().time() + RETRY_S
             return
+        self._replay_at = None
         self._spool.unlink(missing_ok=True)
         _log.info("spooled CDRs written", rows=len(rows))
+
+
+def _append(spool: Path, rows: list[CdrRow]) -> None:
+    spool.parent.mkdir(parents=True, exist_ok=True)
+    with spool.open("ab") as file:
+        file.write(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read(spool: Path) -> list[CdrRow]:
+    rows = []
+    for line in spool.read_bytes().splitlines():
+        # a line torn by a full disk or a crash was not taken as written: its row was held, or its call counted as lost
+        with contextlib.suppress(msgspec.DecodeError):
+            rows.append(msgspec.json.decode(line, type=CdrRow))
+    return rows
 
 
 def _insert_once(engine: AsyncEngine) -> Insert:

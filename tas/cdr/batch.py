@@ -27,7 +27,7 @@ class Batch:
         if not self._rows:
             self._due = now + BATCH_DELAY_S
         self._rows.append(row)
-        if len(self._rows) >= BATCH_ROWS:
+        if len(self._rows) == BATCH_ROWS:
             self._due = now
 
     def next_timeout(self) -> float | None:
@@ -38,3 +38,10 @@ class Batch:
         """The rows, of which the batch is then empty."""
         rows, self._rows, self._due = self._rows, [], None
         return rows
+
+    def put_back(self, rows: list[CdrRow], due: float, limit: int) -> int:
+        """Rows that could not be written wait before the others until `due`; returns how many old ones were dropped."""
+        kept = rows + self._rows
+        dropped = max(0, len(kept) - limit)
+        self._rows, self._due = kept[dropped:], due
+        return dropped

@@ -54,6 +54,9 @@ class LinkState(StrEnum):
     DOWN = "down"
 
 
+_ALIVE: Final = (LinkState.UP, LinkState.DRAINING)
+
+
 class ReplyTo(Protocol):
     """Whoever asks a media server for something."""
 
@@ -143,7 +146,7 @@ class MediaLink:
         """TCP is gone; sessions are given DEAD_AFTER_S to be found again."""
         self.connected = False
         self._buffer.clear()
-        if self.state in (LinkState.UP, LinkState.DRAINING):
+        if self.state in _ALIVE:
             self._lost_at = now
             self._set_state(LinkState.SUSPECT, now)
         elif self.state is LinkState.SUSPECT and self._lost_at is None:
@@ -200,7 +203,7 @@ class MediaLink:
             return self._lost_at + DEAD_AFTER_S
         if not self.connected:
             return None
-        return self._last_heard + (SUSPECT_AFTER_S if self.state is not LinkState.SUSPECT else DEAD_AFTER_S)
+        return self._last_heard + (SUSPECT_AFTER_S if self.state in _ALIVE else DEAD_AFTER_S)
 
     def handle_timeout(self, now: float) -> None:
         """Act on silence."""
@@ -214,7 +217,7 @@ class MediaLink:
             self._fail_pending(now)
             self._lose(now)
             self._set_state(LinkState.DOWN, now)
-        elif self.connected and self.state is LinkState.UP and now >= self._last_heard + SUSPECT_AFTER_S:
+        elif self.connected and self.state in _ALIVE and now >= self._last_heard + SUSPECT_AFTER_S:
             self._set_state(LinkState.SUSPECT, now)
 
     def _lose(self, now: float) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -36,7 +37,10 @@ AIM_INVITE_TO_AGENT_MS = 30.0
 AIM_READY_TO_AGENT_MS = 100.0
 QUEUE_RATE = 20
 QUEUE_CALLS = 400
-READY_TRIALS = 30
+READY_TRIALS = 20
+"""One for each agent: whoever has had a call is Ready by itself."""
+WAIT_S = 30.0
+"""Callers wait so long; the trials take a tenth of it."""
 
 Result = dict[str, dict[str, Any]]
 
@@ -109,6 +113,7 @@ def direct_calls(lab: Lab, folder: Path) -> Result:
         result = {f"idle_cpu_{role}": entry(value * 1000, "CPU-ms/s") for role, value in idle.items()}
         for rate, calls in RATES.items():
             result |= bench_rate(lab, folder / f"callers-{rate}", rate, calls, idle)
+            print(f"  {rate} calls/s: {result[f'call_cpu_{rate}']['value']:.2f} CPU-ms/call", file=sys.stderr, flush=True)
         result["tas_rss"] = entry(rss_kb(pids(lab)["tas-1"]) / 1024, "MiB")
         return result
     finally:
@@ -141,6 +146,7 @@ async def queue_latency(lab: Lab) -> Result:
     invited = {caller: at for _, caller, at in agents.invited}
     latency = [(invited[caller] - call.invited) * 1000 for caller, call in callers.calls.items()]
     ready = await ready_latency(lab, agents, callers, numbers)
+    await until(lambda: all(call.ended for call in callers.calls.values()), WAIT_S + 10, "all waiting calls over")
     agents.close()
     callers.close()
     result = {}
@@ -158,12 +164,12 @@ async def ready_latency(lab: Lab, agents: Agents, callers: Callers, numbers: lis
         await asyncio.to_thread(lab.wait_agent, number, "Ready")
         await asyncio.to_thread(lab.set_agent, number, "NotReady", "1")
     for n in range(READY_TRIALS):
-        callers.call("8000", f"0702{n:04}", hold_s=0.2)
+        callers.call("8000", f"0702{n:04}", hold_s=WAIT_S)
     await until(lambda: all(call.answered for call in callers.calls.values()), 10, "callers wait in the queue")
     latency = []
     for n in range(READY_TRIALS):
         seen, start = len(agents.invited), time.perf_counter()
-        await asyncio.to_thread(lab.set_agent, numbers[n % len(numbers)], "Ready")
+        await asyncio.to_thread(lab.set_agent, numbers[n], "Ready")
         await until(lambda seen=seen: len(agents.invited) > seen, 5, "the Ready agent's INVITE")  # type: ignore[misc]
         latency.append((agents.invited[seen][2] - start) * 1000)
         await asyncio.sleep(0.05)
