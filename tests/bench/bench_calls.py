@@ -113,7 +113,8 @@ def direct_calls(lab: Lab, folder: Path) -> Result:
         result = {f"idle_cpu_{role}": entry(value * 1000, "CPU-ms/s") for role, value in idle.items()}
         for rate, calls in RATES.items():
             result |= bench_rate(lab, folder / f"callers-{rate}", rate, calls, idle)
-            print(f"  {rate} calls/s: {result[f'call_cpu_{rate}']['value']:.2f} CPU-ms/call", file=sys.stderr, flush=True)
+            cost = result[f"call_cpu_{rate}"]["value"]
+            print(f"  {rate} calls/s: {cost:.2f} CPU-ms/call", file=sys.stderr, flush=True)
         result["tas_rss"] = entry(rss_kb(pids(lab)["tas-1"]) / 1024, "MiB")
         return result
     finally:
