@@ -15,14 +15,11 @@ from tas.sip.aio.udp import UdpDoor
 from tas.sip.flow import Address, Flow
 from tas.sip.layer import SipLayer
 from tas.sip.message import Request, Response
+from tas.sip.overload import PROBE_S, Overload
 from tas.sip.parser import SipParseError
 
 TICK_S: Final = 0.001
 """uvloop's clock moves in milliseconds: a timer armed to the tick could fire just before its deadline and spin."""
-LAG_PROBE_S: Final = 0.05
-"""How often the lateness of the loop is looked at."""
-OVERLOAD_LAG_S: Final = 0.1
-"""Lateness from which new work is shed: T1 is 500 ms, and retransmissions of what waits would double the load."""
 
 
 class SipEndpoint:
@@ -50,8 +47,7 @@ class SipEndpoint:
         self._probe: asyncio.TimerHandle | None = None
         self._probe_due = 0.0
         self._awake = False
-        self.lag_s = 0.0
-        """How late the loop ran at the last probe."""
+        self.overload = Overload()
         self.received_count = 0
         self.sent_count = 0
 
@@ -63,7 +59,7 @@ class SipEndpoint:
         if self._bind_tcp is not None:
             await self.tcp.open(self._bind_tcp)
         self._layer.advertise_ports(self.udp.local[1], self.tcp.local[1])
-        self._probe_due = self._loop.time() + LAG_PROBE_S
+        self._probe_due = self._loop.time() + PROBE_S
         self._probe = self._loop.call_at(self._probe_due, self._look_at_lag)
 
     async def stop(self) -> None:
@@ -155,7 +151,6 @@ class SipEndpoint:
         if loop is None:
             return
         now = loop.time()
-        self.lag_s = now - self._probe_due
-        self._layer.overloaded = self.lag_s > OVERLOAD_LAG_S
-        self._probe_due = now + LAG_PROBE_S
+        self._layer.overloaded = self.overload.probe(now - self._probe_due)
+        self._probe_due = now + PROBE_S
         self._probe = loop.call_at(self._probe_due, self._look_at_lag)
