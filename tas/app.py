@@ -100,6 +100,7 @@ class TasProcess:
             credentials=load_credentials(config.agents, settings.sip.realm),
             secret=secrets.token_bytes(32),
             max_contacts=settings.limits.max_contacts,
+            path=self._layer.open_edge(lambda address: self._node.is_peer(address)).path,
         )
         trunks = Trunks(config.trunks, now)
         control = CallControl(
@@ -210,6 +211,7 @@ class TasProcess:
 
         self._bus.subscribe(topics.node_commands(self._config.settings.node), commands)
         self._bus.subscribe(topics.ALL_BINDINGS, self._node.on_binding)
+        self._bus.subscribe(topics.presence("tas", "+"), self._node.on_presence)
         self._bus.on_connection(connection)
 
     # Life.

@@ -32,7 +32,7 @@ from tas.registrar.bindings import topic_key
 from tas.registrar.registrar import Registrar, contact_key
 from tas.routing.trunks import Trunk, Trunks
 from tas.sip.events import Event, RequestReceived, ResponseReceived, UsageEvent
-from tas.sip.flow import Flow
+from tas.sip.flow import Address, Flow
 from tas.sip.layer import SipLayer
 from tas.sip.message import Header
 
@@ -63,6 +63,8 @@ class Node:
         self.trunks = trunks
         self.control = control
         self.bus = bus
+        self.peers: dict[str, Address] = {}
+        """SIP addresses of the other TAS nodes."""
         self.highest_epoch = 0
         self.refused_commands = 0
         self._presence = presence
@@ -72,6 +74,7 @@ class Node:
         self._report_at = now + REPORT_INTERVAL_S
         self._commands = msgspec.json.Decoder(CommandBatch)
         self._bindings = msgspec.json.Decoder(Binding)
+        self._presences = msgspec.json.Decoder(Presence)
 
     # SIP.
 
@@ -151,6 +154,18 @@ class Node:
             self.registrar.bindings.remove_remote(node, aor, key)
         else:
             self.registrar.bindings.put_remote(key, self._bindings.decode(envelope.body))
+
+    def on_presence(self, _topic: str, envelope: Envelope | None) -> None:
+        """Presence of a TAS node: where it speaks SIP. One that is gone keeps its address: it may come back."""
+        if envelope is None or envelope.src == self.bus.node:
+            return
+        host, _, port = self._presences.decode(envelope.body).sip_address.rpartition(":")
+        if port.isdigit():
+            self.peers[envelope.src] = (host, int(port))
+
+    def is_peer(self, address: Address) -> bool:
+        """Whether a SIP address is another node's: the edge lets phones through to these only."""
+        return address in self.peers.values()
 
     def snapshot(self, now: float) -> Snapshot:
         """All a broker must know of this node."""

@@ -19,7 +19,7 @@ class Leg:
 
     __slots__ = (
         "address", "answered_at", "early", "flow", "incoming", "learn", "leg_id", "link", "negotiated", "number",
-        "offer", "port", "rung_at", "sdp_version", "uri", "usage",
+        "offer", "port", "route", "rung_at", "sdp_version", "uri", "usage",
     )  # fmt: skip
 
     def __init__(self, leg_id: LegId, number: str, *, incoming: bool, flow: Flow | None, learn: bool) -> None:
@@ -30,6 +30,8 @@ class Leg:
         self.learn = learn
         self.uri = b""
         """Request-URI of a called leg."""
+        self.route = b""
+        """Route of a called leg whose phone is on a connection of another node."""
         self.usage: InviteUsage | None = None
         self.link: MediaLink | None = None
         """The media server that has (or is asked for) this leg's session."""

@@ -10,8 +10,9 @@ from tas.calls import sessions
 from tas.calls.leg import Leg
 from tas.errors import CallRefused
 from tas.routing.router import Destination
+from tas.sip.dialog import next_hop
 from tas.sip.flow import Address, Flow, TransportName
-from tas.sip.headers import format_name_addr
+from tas.sip.headers import format_name_addr, parse_name_addr
 from tas.sip.message import Header
 from tas.sip.uri import escape_user
 
@@ -37,24 +38,21 @@ class Parties:
 
     def agent_leg(self, call: Call, agent: str) -> Leg | None:
         """A leg to an agent's phone: the contact that registered last here, else one shared by another node."""
-        flow, uri = self._reach(agent)
-        if flow is None:
-            return None
-        leg = Leg(call.next_leg_id(), agent, incoming=False, flow=flow, learn=self.config.agents[agent].nat)
-        leg.uri = uri
-        return leg
-
-    def _reach(self, agent: str) -> tuple[Flow | None, bytes]:
         contacts = [known for known in self.registrar.bindings.contacts(agent).values() if known.flow.alive]
+        shared = self.registrar.bindings.remote(agent)
+        route = b""
         if contacts:
             contact = max(contacts, key=lambda known: known.expires_at)
-            return contact.flow, contact.binding.contact.encode()
-        shared = self.registrar.bindings.remote(agent)
-        usable = [binding for binding in shared if binding.transport == "udp"]
-        if not usable:
-            return None, b""
-        binding: Binding = usable[-1]
-        return Flow("udp", (binding.address, binding.port)), binding.contact.encode()
+            binding, flow = contact.binding, contact.flow
+        elif shared:
+            binding = shared[-1]
+            route = binding.path.encode()
+            flow = _flow_of(binding)
+        else:
+            return None
+        leg = Leg(call.next_leg_id(), agent, incoming=False, flow=flow, learn=self.config.agents[agent].nat)
+        leg.uri, leg.route = binding.contact.encode(), route
+        return leg
 
     def outside_leg(self, call: Call, destination: Destination) -> Leg:
         """A leg over a trunk; raises CallRefused when the trunk is down or full."""
@@ -78,6 +76,8 @@ class Parties:
         shown = b"sip:%b@%b" % (escape_user(call.caller.number.encode()), host)
         identity = format_name_addr(call.from_display, shown)
         headers: list[Header] = [(b"p-asserted-identity", identity)]
+        if leg.route:
+            headers.append((b"route", leg.route))
         target = b"<sip:%b@%b>" % (escape_user(leg.number.encode()), host)
         leg.usage = self.layer.invite(
             uri=leg.uri,
@@ -98,3 +98,9 @@ class Parties:
         """An agent's part in a call is over."""
         if agent:
             self.tell(AgentCall(agent, call.uid, AgentCallPhase.ENDED, "", call.queue))
+
+
+def _flow_of(binding: Binding) -> Flow:
+    """To a phone of another node: by its address (UDP), or through the edge that its Path names (RFC 3327)."""
+    edge = next_hop(parse_name_addr(binding.path.encode()).uri).address if binding.path else None
+    return Flow("udp", (binding.address, binding.port)) if edge is None else Flow("tcp", edge)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 from common.contracts.agents import Binding
@@ -53,9 +53,18 @@ class Registrar:
     """Authenticates agents and keeps their bindings; sans-I/O, events are fetched with take_events()."""
 
     def __init__(
-        self, *, node: str, realm: str, credentials: dict[bytes, Credentials], secret: bytes, max_contacts: int
+        self,
+        *,
+        node: str,
+        realm: str,
+        credentials: dict[bytes, Credentials],
+        secret: bytes,
+        max_contacts: int,
+        path: Callable[[Flow], bytes],
     ) -> None:
+        """`path(flow)` is the Route by which other nodes reach a phone on a connection of ours (RFC 3327)."""
         self.bindings = Bindings()
+        self._path = path
         self._node = node
         self._credentials = credentials
         self._digest = DigestServer(realm.encode(), secret)
@@ -162,6 +171,7 @@ class Registrar:
             transport=transport,
             instance=_instance(contact),
             user_agent=(request.get(b"user-agent") or b"").decode("utf-8", "replace")[:80],
+            path=self._path(flow).decode("ascii") if flow.reliable else "",
         )
         made = Contact(key, binding, flow, request.call_id, request.cseq, now + expires)
         if self.bindings.put(aor, made):

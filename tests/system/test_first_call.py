@@ -143,6 +143,26 @@ def test_agent_on_tcp_calls_echo_and_hears_itself(lab: Lab, tmp_path: Path) -> N
     assert_tone(phone.heard()[-1], AGENT_TONE)
 
 
+def test_agent_on_tcp_at_one_node_takes_a_queue_call_of_the_other_through_its_edge(lab: Lab, tmp_path: Path) -> None:
+    phone = registered_phone(lab, tmp_path / "phone", "1004", 1, transport="tcp")
+    caller = baresip.Baresip(
+        tmp_path / "caller", "0700124", server=lab.sip(2), host="127.0.0.2", register=False, tone=CALLER_TONE
+    )
+    caller.start()
+    try:
+        for end in (caller, phone):  # BYE takes the path both ways
+            caller.dial("8000")
+            lab.wait_agent("1004", "Talking", timeout_s=10)
+            wait_for(lambda: phone.heard() and phone.heard()[-1].stat().st_size > 48_000, timeout_s=10, what="3 s")
+            end.hang_up()
+            lab.wait_agent("1004", "Ready", timeout_s=10)
+            assert_tone(phone.heard()[-1], CALLER_TONE)
+            assert_tone(caller.heard()[-1], AGENT_TONE)
+    finally:
+        caller.stop()
+        log_off(lab, phone)
+
+
 def test_nothing_is_left_when_all_calls_are_over(lab: Lab) -> None:
     wait_for(lambda: not any_left(lab), timeout_s=45, what="transactions, dialogs, calls and sessions gone")
 
