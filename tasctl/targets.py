@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from tasctl import lab_file
@@ -63,3 +64,14 @@ def find_targets(url: str, token: str) -> Targets:
         raise ApiError(f"no lab runs on {where}/: start one with `make lab`, or give --url and --token")
     tas = {process.name: process.url for process in lab.processes if process.role == "tas"}
     return Targets(tas, lab.urls("broker"), token or lab.token)
+
+
+def leading(brokers: Sequence[str], token: str) -> str:
+    """The address of the broker that leads: the one that answers for queues. The first when none does."""
+    for url in brokers:
+        try:
+            get(url, "/v1/queues", token)
+        except ApiError:
+            continue
+        return url
+    return brokers[0]

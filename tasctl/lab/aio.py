@@ -19,6 +19,7 @@ from tasctl.lab.folder import prepare_phone, prepare_secrets, prepare_trunks
 from tasctl.lab.guide import guide
 from tasctl.lab.plan import HOST, Child, LabPlan, Secrets, children
 from tasctl.status import ProcessStatus, process_status
+from tasctl.targets import leading
 
 READY_TIMEOUT_S: Final = 90.0
 POLL_S: Final = 0.2
@@ -246,7 +247,9 @@ async def _run(plan: LabPlan) -> int:
         await _first(starting, loop.create_task(stop.wait()))
         if not stop.is_set():
             starting.result()
-            say(guide(plan, secrets, prepare_phone(plan), loop.time() - began))
+            brokers = [plan.url("broker", number) for number in range(1, plan.brokers + 1)]
+            leader = await asyncio.to_thread(leading, brokers, secrets.operator_token)
+            say(guide(plan, secrets, prepare_phone(plan), leader, loop.time() - began))
             await _first(loop.create_task(stop.wait()), loop.create_task(lab.failed.wait()))
     except (StartFailed, EmbeddedBusError) as error:
         say(f"the lab did not start: {error}")

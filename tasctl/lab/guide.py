@@ -20,10 +20,10 @@ def _entry(name: str, *lines: str) -> list[str]:
     return [f"  {name:{_INDENT - 2}}{lines[0]}", *(" " * _INDENT + line for line in lines[1:])]
 
 
-def guide(plan: LabPlan, secrets: Secrets, phone: Path, seconds: float) -> str:
-    """The table."""
+def guide(plan: LabPlan, secrets: Secrets, phone: Path, leader: str, seconds: float) -> str:
+    """The table; `leader` is the address of the broker that leads."""
     nodes = ", ".join(f"{HOST}:{plan.sip(n)} (tas-{n})" for n in range(1, plan.tas + 1))
-    consoles = "  ".join(plan.url("broker", n) for n in range(1, plan.brokers + 1))
+    standbys = [url for n in range(1, plan.brokers + 1) if (url := plan.url("broker", n)) != leader]
     metrics = [
         f"{plan.url(role, 1)}/metrics" + (f"  (and the next {count - 1} ports)" if count > 1 else "")
         for role, count in (("tas", plan.tas), ("media", plan.media), ("broker", plan.brokers))
@@ -43,16 +43,16 @@ def guide(plan: LabPlan, secrets: Secrets, phone: Path, seconds: float) -> str:
             "8000 queue support · 8100 main menu · 9196 echo test · 1001-1010 agents",
             "0… outside over the trunk (agents only)",
         ),
-        *_entry("console", consoles),
+        *_entry("console", f"{leader}  (leads now)" + "".join(f"  {url} (stands by)" for url in standbys)),
         *_entry("metrics", *metrics),
         *_entry("API token", secrets.operator_token),
         "",
-        *try_first(plan, phone),
+        *try_first(plan, phone, leader),
     ]
     return "\n".join(lines)
 
 
-def try_first(plan: LabPlan, phone: Path) -> list[str]:
+def try_first(plan: LabPlan, phone: Path, leader: str) -> list[str]:
     """Exact commands for the first call."""
     tasctl = ".venv/bin/tasctl"
     return [
@@ -62,7 +62,7 @@ def try_first(plan: LabPlan, phone: Path) -> list[str]:
         f"  sipp -sn uac -i {CALLER} -p {plan.pbx_port} -s 8000 -d 20000 -m 1 -nostdin {HOST}:{plan.sip(1)}",
         f"  {tasctl} status; {tasctl} agents; {tasctl} calls",
         f"  {tasctl} call <uid> --ladder   # the call's SIP messages as a diagram",
-        f"  curl -H 'Authorization: Bearer {API_TOKEN}' {plan.url('broker', 1)}/v1/agents",
+        f"  curl -H 'Authorization: Bearer {API_TOKEN}' {leader}/v1/agents",
     ]
 
 
