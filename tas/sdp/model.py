@@ -32,7 +32,10 @@ _MIRROR: Final = {
 
 
 class Media:
-    """One m= section. `formats` are payload types in order of preference; `rtpmap` maps them to `name/rate`."""
+    """One m= section, its words as received.
+
+    `formats` are payload types in order of preference; `rtpmap` maps them to `name/rate` in lower case.
+    """
 
     __slots__ = ("address", "direction", "formats", "kind", "port", "protocol", "ptime_ms", "rtpmap")
 

@@ -10,7 +10,9 @@ from tas.sdp.model import Direction, Media, SessionDescription
 MAX_SDP_BYTES: Final = 16 * 1024
 MAX_MEDIA_LINES: Final = 16
 MAX_FORMATS: Final = 64
-MAX_PTIME_MS: Final = 60
+PTIMES_MS: Final = (10, 20, 30, 40, 50, 60)
+"""What media servers can send; another wish (RFC 8866 6.4: it is no more than that) is not heard."""
+MAX_NUMBER_DIGITS: Final = 10
 
 _DIRECTIONS: Final = {direction.value.encode(): direction for direction in Direction}
 
@@ -38,23 +40,33 @@ def parse_sdp(body: bytes) -> SessionDescription:
         elif kind == b"o=":
             sdp.origin_version = value.rpartition(b" IN ")[0]
         elif line and line[1:2] != b"=":
-            raise SdpError(400, f"SDP line without '=': {line[:40].decode('ascii', 'replace')}")
+            raise SdpError(400, f"SDP line without '=': {shown(line[:40])}")
     for media in sdp.media:
         if not media.address:
             media.address = sdp.address
     return sdp
 
 
+def shown(raw: bytes) -> str:
+    """What a peer wrote, fit for a reason phrase."""
+    return "".join(char if char.isprintable() else "?" for char in raw.decode("ascii", "replace"))
+
+
+def number(word: bytes) -> int | None:
+    """A decimal number of a length that int() takes; None for anything else."""
+    return int(word) if word.isdigit() and len(word) <= MAX_NUMBER_DIGITS else None
+
+
 def _media_line(sdp: SessionDescription, value: bytes) -> Media:
     words = value.split()
     if len(words) < 4:
         raise SdpError(400, "SDP m= line is incomplete")
-    port = words[1].partition(b"/")[0]
-    if not port.isdigit() or int(port) > 65535:
+    port = number(words[1].partition(b"/")[0])
+    if port is None or port > 65535:
         raise SdpError(400, "SDP m= line has no valid port")
     if len(sdp.media) >= MAX_MEDIA_LINES or len(words) - 3 > MAX_FORMATS:
         raise SdpError(400, f"SDP has more than {MAX_MEDIA_LINES} m= lines or {MAX_FORMATS} formats")
-    media = Media(words[0], int(port), words[2].upper(), words[3:], sdp.direction)
+    media = Media(words[0], port, words[2], words[3:], sdp.direction)
     sdp.media.append(media)
     return media
 
@@ -80,6 +92,6 @@ def _attribute(sdp: SessionDescription, media: Media | None, value: bytes) -> No
         payload_type, _, encoding = value[7:].strip().partition(b" ")
         media.rtpmap[payload_type] = encoding.strip().lower()
     elif value.startswith(b"ptime:"):
-        ptime = value[6:].strip()
-        if ptime.isdigit() and 0 < int(ptime) <= MAX_PTIME_MS:
-            media.ptime_ms = int(ptime)
+        ptime = number(value[6:].strip())
+        if ptime in PTIMES_MS:
+            media.ptime_ms = ptime
