@@ -5,9 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 
+def threads_cpu_s(pid: int) -> dict[int, float]:
+    """CPU seconds of each living thread of a process (/proc/PID/task/*/schedstat, nanoseconds)."""
+    files = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return {int(path.parent.name): int(path.read_text().split()[0]) / 1e9 for path in files}
+
+
 def cpu_s(pid: int) -> float:
-    """CPU seconds a process and all its living threads have used (/proc/PID/task/*/schedstat, nanoseconds)."""
-    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+    """CPU seconds a process and all its living threads have used."""
+    return sum(threads_cpu_s(pid).values())
 
 
 def rss_kb(pid: int) -> int:
