@@ -10,15 +10,20 @@ from pathlib import Path
 from typing import Final
 
 from common.service.aio.children import die_with_parent
+from common.service.bus import protocol
 
 READY_TIMEOUT_S: Final = 15.0
 STOP_TIMEOUT_S: Final = 5.0
 ANY_PORT: Final = -1
 """nats-server takes a free port; only the MQTT side is used."""
 
+MAX_PAYLOAD_BYTES: Final = 2 * protocol.MAX_PAYLOAD_BYTES
+"""nats-server counts its own headers too and cuts off who sends more."""
+
 CONFIG: Final = """\
 server_name: "{name}"
 listen: "127.0.0.1:{client_port}"
+max_payload: {max_payload}
 jetstream {{ store_dir: "{store}", max_memory_store: 64MB, max_file_store: 1GB }}
 mqtt {{ listen: "{host}:{port}" }}
 authorization {{ users: [ {{ user: "{user}", password: "{password}" }} ] }}
@@ -69,6 +74,7 @@ class NatsServer:
             host=self._address[0],
             port=self._address[1],
             client_port=self._client_port,
+            max_payload=MAX_PAYLOAD_BYTES,
             store=self._folder / "store",
             user=self._user,
             password=self._password,

@@ -105,11 +105,15 @@ class MqttBus:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="bus")
 
     async def stop(self) -> None:
-        """Send what waits (for STOP_FLUSH_S at most) and disconnect."""
+        """Send what waits (for STOP_FLUSH_S at most), say the last will ourselves and disconnect."""
         task, self._task = self._task, None
         if task is None:
             return
         self._stopping = True
+        if (
+            self._last_will is not None and self.connected
+        ):  # the broker discards a will at DISCONNECT (MQTT 3.1.1, 3.14.4)
+            self._put(self._last_will[0], self._sealed_will(self._last_will[1]), True)
         rounds = int(STOP_FLUSH_S / CONGESTED_RETRY_S)
         for _ in range(rounds):
             if not self.connected or not (self._outbox or self._flush_planned):
@@ -141,9 +145,7 @@ class MqttBus:
         will = None
         if self._last_will is not None:
             topic, presence = self._last_will
-            body = msgspec.Raw(msgspec.json.encode(presence))
-            payload = msgspec.json.encode(Envelope(self.node, self.incarnation, 0, body))
-            will = aiomqtt.Will(topic, payload, qos=0, retain=True)
+            will = aiomqtt.Will(topic, self._sealed_will(presence), qos=0, retain=True)
         return DirectClient(
             self._received,
             hostname=host,
@@ -158,6 +160,10 @@ class MqttBus:
             will=will,
         )
 
+    def _sealed_will(self, presence: Presence) -> bytes:
+        body = msgspec.Raw(msgspec.json.encode(presence))
+        return msgspec.json.encode(Envelope(self.node, self.incarnation, 0, body))
+
     async def _serve(self, client: DirectClient) -> None:
         for pattern, _ in self._subscriptions:
             await client.subscribe(pattern)
@@ -171,9 +177,16 @@ class MqttBus:
         if connected == self.connected:
             return
         self.connected = connected
+        if (
+            not connected
+        ):  # what was said before the loss is stale when the bus is back: an Offer rings nobody a minute late
+            self._outbox = deque(message for message in self._outbox if message[2])
         _log.info("bus connected" if connected else "bus lost")
         for listener in self._listeners:
-            listener(connected)
+            try:
+                listener(connected)
+            except Exception:  # as in _received
+                _log.exception("connection handler failed", connected=connected)
 
     def _received(self, topic: str, payload: bytes) -> None:
         envelope = open_envelope(payload) if payload else None
