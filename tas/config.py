@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from common.contracts.media import Codec
 from common.service.config import ConfigError, Settings, load_file, load_settings
 from common.service.directory import AgentsFile, QueuesFile
 
 ENV_PREFIX: Final = "OPENTAS_TAS__"
+SHOWN_NAMES: Final = 20
+"""Known names that an error text lists."""
 Port = Field(ge=1, le=65535)
+
+
+def _ipv4(value: str) -> str:
+    try:
+        IPv4Address(value)
+    except AddressValueError:
+        raise ValueError("must be an IPv4 address") from None
+    return value
+
+
+Ipv4 = Annotated[str, AfterValidator(_ipv4)]
 
 
 class _Strict(BaseModel):
@@ -23,13 +37,19 @@ class _Strict(BaseModel):
 class SipSettings(_Strict):
     """Where SIP is served."""
 
-    address: str = "127.0.0.1"
+    address: Ipv4 = "127.0.0.1"
     udp_port: int = Field(default=5060, ge=1, le=65535)
     tcp_port: int = Field(default=5060, ge=1, le=65535)
-    advertised: str = ""
+    advertised: Annotated[str, AfterValidator(lambda value: value and _ipv4(value))] = ""
     """IPv4 address peers reach us at, when it is not `address`."""
-    realm: str = "opentas"
+    realm: str = Field(default="opentas", pattern=r"^[A-Za-z0-9.-]+$")
     t1_s: float = Field(default=0.5, gt=0, le=2)
+
+    @model_validator(mode="after")
+    def _reachable(self) -> SipSettings:
+        if self.address == "0.0.0.0" and not self.advertised:
+            raise ValueError("address 0.0.0.0 listens everywhere; give advertised, the address peers reach us at")
+        return self
 
 
 class MediaServerEntry(_Strict):
@@ -45,6 +65,14 @@ class MediaSettings(_Strict):
 
     servers: list[MediaServerEntry] = Field(min_length=1)
     token_file: Path | None = None
+
+    @field_validator("servers")
+    @classmethod
+    def _names_differ(cls, value: list[MediaServerEntry]) -> list[MediaServerEntry]:
+        names = [server.name for server in value]
+        if len(set(names)) < len(names):
+            raise ValueError("every server needs a name of its own")
+        return value
 
 
 class BusSettings(_Strict):
@@ -108,7 +136,7 @@ class TasSettings(Settings):
 class TrunkEntry(_Strict):
     """A call manager. What comes from `sources` is it; calls out go to `target`."""
 
-    sources: list[str] = Field(min_length=1)
+    sources: list[Ipv4] = Field(min_length=1)
     target: str
     """host:port, IPv4."""
     transport: Literal["udp", "tcp"] = "udp"
@@ -124,9 +152,15 @@ class TrunkEntry(_Strict):
     @classmethod
     def _host_and_port(cls, value: str) -> str:
         host, separator, port = value.rpartition(":")
-        if not separator or not host or not port.isdigit():
-            raise ValueError('must be "host:port"')
+        if not separator or not port.isdecimal() or not 0 < int(port[:6]) <= 65535:
+            raise ValueError('must be "host:port" with a port of 1-65535')
+        _ipv4(host)
         return value
+
+    @field_validator("codecs")
+    @classmethod
+    def _codecs_once(cls, value: list[Codec]) -> list[Codec]:
+        return list(dict.fromkeys(value))
 
     @property
     def target_address(self) -> tuple[str, int]:
@@ -195,6 +229,14 @@ class RoutingFile(_Strict):
     outside: list[OutsideEntry] = Field(default_factory=list)
     menus: dict[str, MenuEntry] = Field(default_factory=dict)
 
+    @field_validator("numbers")
+    @classmethod
+    def _repeat_needs_a_menu(cls, value: dict[str, Target]) -> dict[str, Target]:
+        bad = [number for number, target in value.items() if target.repeat]
+        if bad:
+            raise ValueError(f"repeat is for choices of menus, not for numbers: {', '.join(bad)}")
+        return value
+
 
 class TasConfig:
     """Everything a TAS read, checked against one another."""
@@ -221,6 +263,7 @@ def load_config(path: Path) -> TasConfig:
         load_file(RoutingFile, folder / settings.files.routing),
     )
     _check_references(config, folder / settings.files.routing)
+    _check_sources(config, folder / settings.files.trunks)
     return config
 
 
@@ -236,9 +279,23 @@ def _check_references(config: TasConfig, path: Path) -> None:
         for kind, names in known.items():
             wanted = getattr(target, kind)
             if wanted and wanted not in names:
-                raise ConfigError(
-                    f"{path}: {key}.{kind}: no such {kind}: {wanted}; known: {', '.join(names) or 'none'}"
-                )
+                raise ConfigError(f"{path}: {key}.{kind}: no such {kind}: {wanted}; known: {_some(names)}")
     for entry in routing.outside:
         if entry.trunk not in config.trunks:
-            raise ConfigError(f"{path}: outside.trunk: no such trunk: {entry.trunk}; known: {', '.join(config.trunks)}")
+            raise ConfigError(f"{path}: outside.trunk: no such trunk: {entry.trunk}; known: {_some(config.trunks)}")
+
+
+def _check_sources(config: TasConfig, path: Path) -> None:
+    """What comes from an address belongs to one trunk."""
+    owners: dict[str, str] = {}
+    for name, trunk in config.trunks.items():
+        for source in trunk.sources:
+            owner = owners.setdefault(source, name)
+            if owner != name:
+                raise ConfigError(f"{path}: trunks.{name}.sources: {source} is a source of trunk {owner} already")
+
+
+def _some(names: Collection[str]) -> str:
+    shown = list(names)[:SHOWN_NAMES]
+    rest = len(names) - len(shown)
+    return (", ".join(shown) or "none") + (f" and {rest} more" if rest else "")

@@ -79,7 +79,7 @@ class Router:
         if number in self._agents:
             return Destination(Kind.AGENT, number)
         for entry in self._outside:
-            if number.startswith(entry.prefix) and len(number) > len(entry.prefix):
+            if number.startswith(entry.prefix) and len(number) > max(len(entry.prefix), entry.strip):
                 if origin is not Origin.AGENT:
                     # A call manager that sends its own numbers back here would loop, and a stranger could dial out.
                     raise NoRoute(403, "Outside numbers are for agents only", Reason.NOT_ALLOWED)
