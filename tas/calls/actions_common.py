@@ -91,13 +91,19 @@ def end_callee_hung_up(call: Call, _data: Any, now: float) -> None:
     call.control.finish(call, outcome(reason), now)
 
 
-def end_by_order(call: Call, _data: Any, now: float) -> None:
-    """tasctl, the console, a menu's hangup or our own end."""
-    reason = Reason.MENU_TIMEOUT if call.state == "treatment" else Reason.SHUTDOWN
-    if call.answered_at is not None or call.caller.answered_at is not None:
+def end_lost(call: Call, _data: Any, now: float) -> None:
+    """A dialog was lost: no ACK, or no answer to a request inside it."""
+    _finish_both(call, outcome(Reason.SIGNALLING_TIMEOUT), now)
+
+
+def end_by_order(call: Call, data: Any, now: float) -> None:
+    """tasctl, the console, our own end, or a menu's hangup (then `data` is its reason)."""
+    if isinstance(data, Reason):
+        _finish_both(call, outcome(data), now)
+    elif call.answered_at is not None or (call.caller.answered_at is not None and not call.queue):
         _finish_both(call, outcome(Reason.COMPLETED), now)
-    else:
-        _finish_both(call, outcome(reason), now)
+    else:  # a caller who only waited was not served
+        _finish_both(call, outcome(Reason.SHUTDOWN), now)
 
 
 def end_without_media(call: Call, _data: Any, now: float) -> None:

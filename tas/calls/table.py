@@ -29,6 +29,7 @@ DIAL: Final = "dial"
 NO_MEDIA: Final = "no media server"
 # The caller's leg.
 CALLER_GONE: Final = "caller gone"
+CALLER_LOST: Final = "caller lost"
 DIGIT: Final = "digit"
 PLAYED: Final = "prompt finished"
 # The called leg.
@@ -38,6 +39,7 @@ PROGRESS: Final = "ringing"
 ANSWERED: Final = "answered"
 REJECTED: Final = "rejected"
 CALLEE_GONE: Final = "callee gone"
+CALLEE_LOST: Final = "callee lost"
 RING_OVER: Final = "ring time over"
 # The agent broker.
 OFFER: Final = "offer"
@@ -77,6 +79,7 @@ ROWS: Final[Rows] = {
         PLAYED: (TREATMENT, "wait_for_digit"),
         MENU_OVER: (TREATMENT, "repeat_or_leave_menu"),
         CALLER_GONE: (OVER, "end_completed"),
+        CALLER_LOST: (OVER, "end_lost"),
         **_ENDINGS,
     },
     QUEUED: {
@@ -84,6 +87,7 @@ ROWS: Final[Rows] = {
         REFUSED: (OVER, "end_refused_by_queue"),
         WAIT_OVER: (OVER, "leave_queue end_waited"),
         CALLER_GONE: (OVER, "leave_queue end_abandoned"),
+        CALLER_LOST: (OVER, "leave_queue end_lost"),
         HANG_UP: (OVER, "leave_queue end_by_order"),
         MEDIA_LOST: (OVER, "leave_queue end_without_media"),
         SILENT: (OVER, "leave_queue end_silent"),
@@ -99,6 +103,7 @@ ROWS: Final[Rows] = {
         REFUSED: (OVER, "stop_ringing end_refused_by_queue"),
         WAIT_OVER: (OVER, "stop_ringing report_caller_gone leave_queue end_waited"),
         CALLER_GONE: (OVER, "stop_ringing report_caller_gone leave_queue end_abandoned"),
+        CALLER_LOST: (OVER, "stop_ringing report_caller_gone leave_queue end_lost"),
         HANG_UP: (OVER, "stop_ringing report_caller_gone leave_queue end_by_order"),
         MEDIA_LOST: (OVER, "stop_ringing report_caller_gone leave_queue end_without_media"),
         SILENT: (OVER, "stop_ringing report_caller_gone leave_queue end_silent"),
@@ -111,12 +116,15 @@ ROWS: Final[Rows] = {
         REJECTED: (OVER, "relay_rejection"),
         RING_OVER: (OVER, "stop_ringing relay_no_answer"),
         CALLER_GONE: (OVER, "stop_ringing end_abandoned"),
+        CALLER_LOST: (OVER, "stop_ringing end_lost"),
         HANG_UP: (OVER, "stop_ringing end_by_order"),
         MEDIA_LOST: (OVER, "stop_ringing end_without_media"),
     },
     TALKING: {
         CALLER_GONE: (OVER, "end_caller_hung_up"),
         CALLEE_GONE: (OVER, "end_callee_hung_up"),
+        CALLER_LOST: (OVER, "end_lost"),
+        CALLEE_LOST: (OVER, "end_lost"),
         **_ENDINGS,
     },
     OVER: {},

@@ -6,12 +6,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from common.contracts.media import Digit, FirstPacket, PlayFinished, RtpTimeout, SendDigits, SessionModify
-from common.contracts.outcome import Reason
 from tas.calls import sessions, table
-from tas.calls.actions_common import end_callee
 from tas.calls.call import Call
 from tas.calls.leg import Leg
-from tas.calls.outcomes import outcome
 from tas.errors import SdpError
 from tas.sip.events import (
     EndCause,
@@ -110,16 +107,13 @@ def on_info(call: Call, leg: Leg, event: UsageInfo, now: float) -> None:
 
 def on_ended(call: Call, leg: Leg, event: UsageEnded, now: float) -> None:
     """BYE, CANCEL, or a dialog that was lost."""
-    if leg is not call.caller:
-        call.feed(table.CALLEE_GONE, event, now)
-        return
     lost = event.cause in (EndCause.NO_ACK, EndCause.TIMEOUT, EndCause.TRANSPORT)
-    if lost and call.state in (table.TALKING, table.TREATMENT):
-        call.state = table.OVER
-        end_callee(call, now)
-        call.control.finish(call, outcome(Reason.SIGNALLING_TIMEOUT), now)
-        return
-    call.feed(table.CALLER_GONE, event, now)
+    if leg is call.caller:
+        call.feed(table.CALLER_LOST if lost else table.CALLER_GONE, event, now)
+    elif call.state == table.TALKING:
+        call.feed(table.CALLEE_LOST if lost else table.CALLEE_GONE, event, now)
+    else:  # RFC 3261 15: a BYE inside the early dialog, instead of a final answer
+        call.feed(table.REJECTED, 480, now)
 
 
 HANDLERS: Final[dict[type, Handler]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from common.contracts.media import SessionModify
+from common.contracts.outcome import Reason
 from tas.calls import sessions, table
 from tas.routing.router import Destination, Kind, destination
 
@@ -54,6 +55,8 @@ def repeat_or_leave_menu(call: Call, _data: Any, now: float) -> None:
     if call.menu_repeats < menu.repeats:
         call.menu_repeats += 1
         play_menu(call, None, now)
+    elif menu.on_timeout.hangup:
+        call.feed(table.HANG_UP, Reason.MENU_TIMEOUT, now)
     else:
         _go(call, destination(menu.on_timeout), now)
 
