@@ -8,7 +8,6 @@ same processes use idle in the same run. The floor of set-up times is the phone'
 from __future__ import annotations
 
 import asyncio
-import csv
 import os
 import sys
 import tempfile
@@ -17,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.bench.cpu import cpu_s, percentile, rss_kb
+from loadtest.measure import cpu_s, percentile, rss_kb
+from loadtest.sipp import read_response_times_ms
 from tests.bench.sip_peers import Agents, Callers
 from tests.system.support import sipp
 from tests.system.support.baresip import free_port
@@ -52,8 +52,8 @@ def entry(value: float, unit: str, *, floor: float | None = None, aim: float | N
 
 
 def pids(lab: Lab) -> dict[str, int]:
-    """Process name -> pid."""
-    return {process["name"]: process["pid"] for process in lab.description["processes"] if process["role"] != "bus"}
+    """Process name -> pid, without the bus."""
+    return {name: pid for name, pid in lab.pids.items() if name != "bus"}
 
 
 def usage(lab: Lab) -> dict[str, float]:
@@ -62,15 +62,6 @@ def usage(lab: Lab) -> dict[str, float]:
     for name, pid in pids(lab).items():
         total[name.split("-")[0]] += cpu_s(pid)
     return total
-
-
-def setup_times_ms(folder: Path) -> list[float]:
-    """INVITE to 200 of each call from SIPp's rtt file."""
-    times = []
-    for path in folder.glob("*_rtt.csv"):
-        with path.open(newline="") as file:
-            times += [float(row["response_time_ms"]) for row in csv.DictReader(file, delimiter=";")]
-    return times
 
 
 def bench_rate(lab: Lab, folder: Path, rate: int, calls: int, idle: dict[str, float]) -> Result:
@@ -86,7 +77,7 @@ def bench_rate(lab: Lab, folder: Path, rate: int, calls: int, idle: dict[str, fl
     assert counts.successful == calls, counts
     ms = {role: (after[role] - before[role] - idle[role] * seconds) / calls * 1000 for role in before}
     raw = sum(after.values()) - sum(before.values())
-    times = setup_times_ms(folder)
+    times = read_response_times_ms(folder)
     result = {
         f"call_cpu_{rate}": entry(sum(ms.values()), "CPU-ms/call", aim=AIM_CPU_MS if rate == 50 else None),
         f"call_cpu_{rate}_with_idle": entry(raw / calls * 1000, "CPU-ms/call"),

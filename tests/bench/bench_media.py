@@ -21,7 +21,7 @@ import msgspec
 
 from common.contracts.ids import CallUid, SessionId
 from common.contracts.media import Codec, Empty, Play, Remote, ServerStatus, SessionCreate, SessionCreated
-from tests.bench.cpu import threads_cpu_s
+from loadtest.measure import threads_cpu_s
 from tests.bench.media_peers import MediaProcess, Native, build
 
 ENGINE_CORE, PEER_CORE = 0, 1

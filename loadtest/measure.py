@@ -1,4 +1,4 @@
-"""CPU time of processes and their threads, from the scheduler's own accounting."""
+"""CPU time and memory of processes, from the kernel's own accounting; and percentiles of what was measured."""
 
 from __future__ import annotations
 

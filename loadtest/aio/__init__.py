@@ -1,0 +1,1 @@
+"""What knows processes, sockets and the clock."""
