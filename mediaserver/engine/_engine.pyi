@@ -39,6 +39,8 @@ class Engine:
         """End and join the shard threads, close all sockets."""
     def load_prompt(self, pcm: bytes) -> int:
         """Encode S16LE mono 8 kHz once for every codec; the handle lives until stop()."""
+    def room(self, shard: int = 0) -> int:
+        """Commands that can be staged for a shard now; it only grows until the next one is staged."""
     def add(self, fd: int, shard: int = 0) -> int:
         """Stage a new connection point on a bound non-blocking UDP socket; the engine owns (and closes) `fd`."""
     def set_remote(

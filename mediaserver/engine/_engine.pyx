@@ -114,6 +114,7 @@ cdef extern from "engine.h":
     int engine_event_fd(const engine *)
     int engine_load_prompt(engine *, const int16_t *, uint32_t) nogil
     unsigned engine_prompts(const engine *)
+    unsigned engine_room(const engine *, unsigned)
     engine_result engine_add(engine *, unsigned, int, uint64_t *)
     engine_result engine_remove(engine *, uint64_t)
     engine_result engine_stage(engine *, const command *)
@@ -162,7 +163,6 @@ def decode(int codec, bytes coded):
 cdef class Engine:
     cdef engine *native
     cdef unsigned shards
-    cdef bint stopped
 
     def __cinit__(self, *, int shards=1, int capacity=500, int realtime_priority=10):
         if not 1 <= shards <= SHARDS_MAX or not 1 <= capacity <= CAPACITY_MAX or not 0 <= realtime_priority <= 99:
@@ -209,6 +209,9 @@ cdef class Engine:
         if handle < 0:
             raise MemoryError("no room for another prompt")
         return handle
+
+    def room(self, unsigned shard=0):
+        return engine_room(self.native, shard)
 
     def add(self, int fd, unsigned shard=0):
         cdef uint64_t cp = 0

@@ -32,13 +32,14 @@ static void send_relayed(struct shard *shard, struct point *out, struct rtp_pack
 static void send_event(struct shard *shard, struct point *out, struct rtp_packet *packet) {
     if (out->remote.dtmf_payload_type < 0)
         return;
-    bool first = stream_out_generate(&out->out, shard->now_ms);
-    if (!out->event_relayed || out->event_in != packet->timestamp) {
-        out->event_relayed = first = true;
+    stream_out_generate(&out->out, shard->now_ms);
+    bool begins = !out->event_relayed || out->event_in != packet->timestamp;
+    if (begins) {
+        out->event_relayed = true;
         out->event_in = packet->timestamp;
         out->event_out = out->out.timestamp;
     }
-    rtp_write_header(packet->payload, first, (uint8_t)out->remote.dtmf_payload_type, out->out.sequence,
+    rtp_write_header(packet->payload, begins, (uint8_t)out->remote.dtmf_payload_type, out->out.sequence,
                      out->event_out, out->out.ssrc);
     stream_out_sent(&out->out, out->out.sequence, out->event_out, 0);
     if (point_send(out, packet->payload, packet->length))
@@ -47,12 +48,10 @@ static void send_event(struct shard *shard, struct point *out, struct rtp_packet
 
 static void read_digit(struct shard *shard, struct point *point, const struct rtp_packet *packet) {
     struct digit digit;
-    const struct digit_in before = point->digit_in;
     bool complete = digit_in_packet(&point->digit_in, packet->payload, packet->length, packet->timestamp,
                                     shard->now_ms, &digit);
     /* by a digit that begins: the rest of one that ended a prompt must not end the next prompt too */
-    bool begins = point->digit_in.seen && (!before.seen || before.timestamp != point->digit_in.timestamp);
-    if (begins && point->player.list.interrupt_on_digit)
+    if (point->digit_in.begins && point->player.list.interrupt_on_digit)
         frame_stop_play(shard, point, true);
     if (complete)
         shard_emit(shard, point, EVENT_DIGIT, (uint32_t)digit.digit, digit.duration_ms);
@@ -60,7 +59,9 @@ static void read_digit(struct shard *shard, struct point *point, const struct rt
 
 static void packet_came(struct shard *shard, struct point *point, struct rtp_packet *packet) {
     bool event = (int)packet->payload_type == point->remote.dtmf_payload_type;
-    stream_in_packet(&point->in, packet, shard->now_ms);
+    if (packet->ssrc != point->in.ssrc)
+        jitter_reset(&point->jitter); /* another stream, its numbers may lie near by chance */
+    stream_in_packet(&point->in, packet, event, shard->now_ms);
     point->last_packet_ms = shard->now_ms;
     point->timed_out = false;
     if (!point->remote.receive)

@@ -51,9 +51,13 @@ struct command_ring {
     struct command commands[COMMANDS_RING];
 };
 
+static inline unsigned command_ring_room(const struct command_ring *ring) {
+    return COMMANDS_RING - (ring->staged - atomic_load_explicit(&ring->tail, memory_order_acquire));
+}
+
 /* Room for one more command, or NULL when the shard is behind. */
 static inline struct command *command_ring_stage(struct command_ring *ring) {
-    if (ring->staged - atomic_load_explicit(&ring->tail, memory_order_acquire) == COMMANDS_RING)
+    if (!command_ring_room(ring))
         return NULL;
     return &ring->commands[ring->staged++ % COMMANDS_RING];
 }

@@ -13,6 +13,7 @@
 
 struct digit_in {
     bool seen; /* there was an event; the fields below are its */
+    bool begins; /* with the last packet */
     bool reported;
     uint8_t event;
     uint16_t duration; /* timestamp units */
@@ -44,9 +45,7 @@ struct digit_out {
 unsigned digit_out_queue(struct digit_out *out, const char *digits, unsigned count, unsigned duration_ms,
                          unsigned gap_ms);
 static inline bool digit_out_busy(const struct digit_out *out) { return out->count || out->sounding || out->gap_left; }
-/* One frame of `samples` is due. True: send `payload`, with `first` as the marker; `event_samples` is how far the
- * event's start lies back. */
-bool digit_out_frame(struct digit_out *out, unsigned samples, uint8_t payload[DIGIT_EVENT_BYTES], bool *first,
-                     unsigned *event_samples);
+/* One frame of `samples` is due. True: send `payload`; `first`: an event begins here, all its packets carry this time. */
+bool digit_out_frame(struct digit_out *out, unsigned samples, uint8_t payload[DIGIT_EVENT_BYTES], bool *first);
 
 #endif

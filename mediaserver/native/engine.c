@@ -104,8 +104,7 @@ void engine_destroy(struct engine *engine) {
         free(engine->places[i]);
     }
     for (unsigned i = 0; i < engine->prompt_count; i++)
-        for (int codec = 0; codec < CODECS; codec++)
-            free(engine->prompts[i].coded[codec]);
+        free(engine->prompts[i].coded[0]); /* the codecs lie behind one another */
     if (engine->event_fd >= 0)
         close(engine->event_fd);
     free(engine);
@@ -124,12 +123,13 @@ int engine_load_prompt(struct engine *engine, const int16_t *samples, uint32_t c
     if (engine->prompt_count == PROMPTS_MAX)
         return -1;
     struct prompt *prompt = &engine->prompts[engine->prompt_count];
+    uint8_t *coded = malloc((size_t)CODECS * count + 1);
+    if (!coded)
+        return -1;
     prompt->samples = count;
-    for (int codec = 0; codec < CODECS; codec++) {
-        prompt->coded[codec] = malloc(count ? count : 1);
-        if (!prompt->coded[codec])
-            return -1;
-        g711_encode((enum codec)codec, samples, count, prompt->coded[codec]);
+    for (int codec = 0; codec < CODECS; codec++, coded += count) {
+        prompt->coded[codec] = coded;
+        g711_encode((enum codec)codec, samples, count, coded);
     }
     return (int)engine->prompt_count++;
 }
@@ -164,6 +164,10 @@ enum engine_result engine_add(struct engine *engine, unsigned shard, int fd, uin
     *command = (struct command){.kind = COMMAND_ADD, .cp = place->handle, .add = {.fd = fd, .random = random}};
     *cp = place->handle;
     return ENGINE_OK;
+}
+
+unsigned engine_room(const struct engine *engine, unsigned shard) {
+    return shard < engine->shard_count ? command_ring_room(&engine->shards[shard]->commands) : 0;
 }
 
 enum engine_result engine_stage(struct engine *engine, const struct command *command) {

@@ -27,6 +27,8 @@ int engine_event_fd(const struct engine *engine);
 int engine_load_prompt(struct engine *engine, const int16_t *samples, uint32_t count);
 unsigned engine_prompts(const struct engine *engine);
 
+/* Commands that can be staged for a shard now; only staging makes it less. */
+unsigned engine_room(const struct engine *engine, unsigned shard);
 enum engine_result engine_add(struct engine *engine, unsigned shard, int fd, uint64_t *cp);
 enum engine_result engine_remove(struct engine *engine, uint64_t cp);
 /* Stage any other command; the caller fills it. UNKNOWN: no such connection point; BUSY: nothing was staged. */

@@ -26,14 +26,15 @@ static void send_audio(struct shard *shard, struct point *point, struct frame *f
 }
 
 static void send_digit_frame(struct shard *shard, struct point *point, struct frame *frame, unsigned samples) {
-    bool marker;
-    unsigned back;
+    bool begins;
     stream_out_generate(&point->out, shard->now_ms);
     struct stream_out *out = &point->out;
-    if (digit_out_frame(&point->digit_out, samples, frame->payload, &marker, &back)) {
-        /* every packet of an event carries its start's timestamp: RFC 4733 section 2.2.1 */
-        rtp_write_header(frame->payload, marker, (uint8_t)point->remote.dtmf_payload_type, out->sequence,
-                         out->timestamp - back, out->ssrc);
+    if (digit_out_frame(&point->digit_out, samples, frame->payload, &begins)) {
+        /* every packet of an event carries its start's timestamp, whatever the clock did since: RFC 4733 section 2.2.1 */
+        if (begins)
+            point->digit_began = out->timestamp;
+        rtp_write_header(frame->payload, begins, (uint8_t)point->remote.dtmf_payload_type, out->sequence,
+                         point->digit_began, out->ssrc);
         stream_out_sent(out, out->sequence, out->timestamp, 0);
         if (point_send(point, frame->payload, DIGIT_EVENT_BYTES))
             count(&shard->counters.packets_out, 1);

@@ -1,6 +1,6 @@
 #include "g711.h"
 
-#include <string.h>
+#include <pthread.h>
 
 /* mu-law looks at 14 bits of a sample, A-law at 13: the tables are indexed by those. */
 #define ULAW_SHIFT 2
@@ -60,7 +60,7 @@ static uint8_t alaw_encode(int value) { /* 13 bits */
     return (uint8_t)((sign | segment << 4 | (interval & 0x0f)) ^ 0x55);
 }
 
-void g711_init(void) {
+static void make_tables(void) {
     for (int code = 0; code < 256; code++) {
         decode_table[CODEC_PCMU][code] = ulaw_decode((uint8_t)code);
         decode_table[CODEC_PCMA][code] = alaw_decode((uint8_t)code);
@@ -69,6 +69,11 @@ void g711_init(void) {
         ulaw_table[index] = ulaw_encode((int16_t)(index << ULAW_SHIFT) >> ULAW_SHIFT);
     for (int index = 0; index < ALAW_CODES; index++)
         alaw_table[index] = alaw_encode((int16_t)(index << ALAW_SHIFT) >> ALAW_SHIFT);
+}
+
+void g711_init(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT; /* a second engine must not write what a shard of the first reads */
+    pthread_once(&once, make_tables);
 }
 
 void g711_encode(enum codec codec, const int16_t *samples, size_t count, uint8_t *out) {

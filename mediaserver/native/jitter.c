@@ -11,7 +11,17 @@ void jitter_reset(struct jitter *jitter) {
     jitter->started = false;
     jitter->filling = true;
     jitter->pending = 0;
+    jitter->taken = 0;
+    jitter->takes = 0;
+    jitter->spare = JITTER_FRAMES;
     jitter->frame_samples = 20 * RTP_SAMPLES_PER_MS;
+}
+
+/* A take and a frame beyond it, so that no take runs dry while the next frame is on its way. */
+static bool filled(const struct jitter *jitter, unsigned frame_samples) {
+    if (jitter->count > JITTER_HIGH)
+        return true; /* tiny frames */
+    return jitter->count >= JITTER_PREFILL && jitter->count * frame_samples >= frame_samples + jitter->taken;
 }
 
 enum jitter_put jitter_put(struct jitter *jitter, const struct rtp_packet *packet) {
@@ -33,7 +43,7 @@ enum jitter_put jitter_put(struct jitter *jitter, const struct rtp_packet *packe
         jitter->count++;
     memcpy(jitter->payload[slot], packet->payload, packet->length);
     jitter->length[slot] = packet->length;
-    if (jitter->filling && jitter->count >= JITTER_PREFILL) {
+    if (jitter->filling && filled(jitter, packet->length)) {
         jitter->filling = false;
         /* the time of what is missing has passed in silence: to conceal it too would only add delay */
         while (!jitter->length[SLOT(jitter->next)])
@@ -69,16 +79,32 @@ static unsigned conceal(struct jitter *jitter) {
     return length;
 }
 
+static void leave_one_out(struct jitter *jitter) {
+    unsigned slot = SLOT(jitter->next);
+    if (jitter->length[slot]) {
+        jitter->length[slot] = 0;
+        jitter->count--;
+    }
+    jitter->next++;
+}
+
+/* Delay is no more than the network needs: what a stall or a faster clock piled up is left out, a frame at a time. */
+static void review(struct jitter *jitter) {
+    if (jitter->count < jitter->spare)
+        jitter->spare = jitter->count;
+    if (++jitter->takes < JITTER_REVIEW_TAKES)
+        return;
+    if (jitter->spare >= JITTER_PREFILL)
+        leave_one_out(jitter);
+    jitter->takes = 0;
+    jitter->spare = JITTER_FRAMES;
+}
+
 unsigned jitter_take(struct jitter *jitter, enum codec codec, unsigned samples, int16_t *out) {
     unsigned invented = 0;
-    if (jitter->count > JITTER_HIGH) {
-        unsigned slot = SLOT(jitter->next);
-        if (jitter->length[slot]) {
-            jitter->length[slot] = 0;
-            jitter->count--;
-        }
-        jitter->next++;
-    }
+    jitter->taken = (uint16_t)samples;
+    if (jitter->count > JITTER_HIGH)
+        leave_one_out(jitter);
     while (jitter->pending < samples) {
         if (!jitter->filling && jitter->count == 0)
             jitter->filling = true;
@@ -95,5 +121,6 @@ unsigned jitter_take(struct jitter *jitter, enum codec codec, unsigned samples, 
     jitter->pending = (uint16_t)(jitter->pending - samples);
     if (jitter->pending)
         memmove(jitter->pcm, jitter->pcm + samples, jitter->pending * sizeof *out);
+    review(jitter);
     return invented;
 }

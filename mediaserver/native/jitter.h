@@ -9,8 +9,9 @@
 #include "rtp.h"
 
 #define JITTER_FRAMES 16 /* a power of two; 320 ms at 20 ms a packet */
-#define JITTER_PREFILL 2 /* frames that wait before the first is played */
+#define JITTER_PREFILL 2 /* frames that wait before the first is played, more when a take needs more */
 #define JITTER_HIGH 10 /* above this many a frame is left out, for a sender with a faster clock */
+#define JITTER_REVIEW_TAKES 64 /* when a frame was to spare all that time it is left out: delay of a stall goes again */
 #define JITTER_CONCEAL_FRAMES 3 /* a lost frame is the last one again, ever softer; then silence */
 
 struct jitter {
@@ -18,10 +19,13 @@ struct jitter {
     uint16_t length[JITTER_FRAMES]; /* 0: empty */
     uint16_t next; /* sequence number to play next */
     uint8_t count;
+    uint8_t spare; /* fewest frames left after a take since the last review */
+    uint8_t takes; /* since then */
     uint8_t concealed; /* frames in a row */
     bool started; /* `next` is known */
     bool filling;
     uint16_t frame_samples; /* of the last frame */
+    uint16_t taken; /* samples of the last take */
     uint16_t pending; /* decoded samples not yet taken */
     int16_t pcm[2 * RTP_MAX_PAYLOAD_BYTES];
     int16_t last[RTP_MAX_PAYLOAD_BYTES]; /* last good frame, for concealment */

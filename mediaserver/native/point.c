@@ -53,6 +53,8 @@ void point_set_remote(struct point *point, const struct remote *remote, uint64_t
         jitter_reset(&point->jitter);
     if (!point->remote.send && remote->send)
         point->out.source = SOURCE_NONE; /* a pause is no gap in the numbering */
+    if (!point->remote.receive && remote->receive && point->peer)
+        point->peer->out.source = SOURCE_NONE;
     point->signalled = remote->address;
     point->remote = *remote;
     if (learned)
@@ -142,9 +144,10 @@ void point_publish(struct point *point) {
 struct statistics_snapshot point_read_statistics(struct point *point, uint64_t handle) {
     struct point_statistics *from = &point->statistics;
     struct statistics_snapshot copy = {0};
+    uint64_t owner = 0;
     for (int tries = 0; tries < STATISTICS_TRIES; tries++) {
         unsigned before = atomic_load_explicit(&from->version, memory_order_acquire);
-        uint64_t owner = atomic_load_explicit(&from->handle, memory_order_relaxed);
+        owner = atomic_load_explicit(&from->handle, memory_order_relaxed);
         copy.received = atomic_load_explicit(&from->received, memory_order_relaxed);
         copy.sent = atomic_load_explicit(&from->sent, memory_order_relaxed);
         copy.lost = atomic_load_explicit(&from->lost, memory_order_relaxed);
@@ -155,7 +158,8 @@ struct statistics_snapshot point_read_statistics(struct point *point, uint64_t h
         copy.jitter_us = atomic_load_explicit(&from->jitter_us, memory_order_relaxed);
         atomic_thread_fence(memory_order_acquire);
         if (!(before & 1) && atomic_load_explicit(&from->version, memory_order_relaxed) == before)
-            return owner == handle ? copy : (struct statistics_snapshot){0};
+            break;
     }
-    return copy;
+    /* the writer may have lost its core while it wrote: then the counters may be of two moments, but of one owner */
+    return owner == handle ? copy : (struct statistics_snapshot){0};
 }

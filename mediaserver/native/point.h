@@ -66,6 +66,7 @@ struct point {
     struct player player;
     struct digit_in digit_in;
     struct digit_out digit_out;
+    uint32_t digit_began; /* timestamp of the event that is being sent */
     bool event_relayed; /* a telephone event goes from a peer with another codec to this point */
     uint32_t event_in, event_out; /* its timestamp there and here */
     struct pending_events pending;

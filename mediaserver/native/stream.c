@@ -1,8 +1,22 @@
 #include "stream.h"
 
-void stream_in_packet(struct stream_in *in, const struct rtp_packet *packet, uint64_t now_ms) {
-    uint32_t transit = (uint32_t)(now_ms * RTP_SAMPLES_PER_MS) - packet->timestamp;
-    if (!in->started || packet->ssrc != in->ssrc) {
+static bool far_away(uint16_t sequence, uint16_t expected) {
+    int diff = rtp_sequence_diff(sequence, expected);
+    return diff > STREAM_MAX_DROPOUT || diff < -STREAM_MAX_MISORDER;
+}
+
+static void measure_jitter(struct stream_in *in, uint32_t timestamp, uint64_t now_ms) {
+    uint32_t transit = (uint32_t)(now_ms * RTP_SAMPLES_PER_MS) - timestamp;
+    int64_t change = rtp_timestamp_diff(transit, in->transit);
+    change = change < 0 ? -change : change;
+    if (in->timed && change <= STREAM_MAX_TRANSIT_CHANGE)
+        in->jitter += ((double)change - in->jitter) / 16.0;
+    in->timed = true;
+    in->transit = transit;
+}
+
+void stream_in_packet(struct stream_in *in, const struct rtp_packet *packet, bool event, uint64_t now_ms) {
+    if (!in->started || packet->ssrc != in->ssrc || far_away(packet->sequence, in->highest)) {
         if (in->started) {
             in->expected_before += in->cycles + in->highest - in->base + 1;
             in->received_before += in->received;
@@ -11,9 +25,8 @@ void stream_in_packet(struct stream_in *in, const struct rtp_packet *packet, uin
         in->ssrc = packet->ssrc;
         in->base = in->highest = packet->sequence;
         in->cycles = 0;
-        in->received = 1;
-        in->transit = transit;
-        return;
+        in->received = 0;
+        in->timed = false;
     }
     in->received++;
     if (rtp_sequence_diff(packet->sequence, in->highest) > 0) {
@@ -21,9 +34,8 @@ void stream_in_packet(struct stream_in *in, const struct rtp_packet *packet, uin
             in->cycles += 1u << 16;
         in->highest = packet->sequence;
     }
-    int32_t change = rtp_timestamp_diff(transit, in->transit);
-    in->transit = transit;
-    in->jitter += ((double)(change < 0 ? -change : change) - in->jitter) / 16.0;
+    if (!event)
+        measure_jitter(in, packet->timestamp, now_ms);
 }
 
 uint64_t stream_in_lost(const struct stream_in *in) {
@@ -41,7 +53,8 @@ static uint32_t clock_now(const struct stream_out *out, uint64_t now_ms) {
 }
 
 bool stream_out_relay(struct stream_out *out, const struct rtp_packet *packet, uint64_t now_ms) {
-    if (out->source == SOURCE_RELAY && out->relayed_ssrc == packet->ssrc)
+    if (out->source == SOURCE_RELAY && out->relayed_ssrc == packet->ssrc &&
+        !far_away((uint16_t)(packet->sequence + out->sequence_offset), out->sequence))
         return false;
     out->source = SOURCE_RELAY;
     out->relayed_ssrc = packet->ssrc;

@@ -7,6 +7,11 @@
 
 #include "rtp.h"
 
+/* A sequence number further from the expected one than this is a sender that began anew (RFC 3550 appendix A.1). */
+#define STREAM_MAX_DROPOUT 3000
+#define STREAM_MAX_MISORDER 100
+#define STREAM_MAX_TRANSIT_CHANGE (10000 * RTP_SAMPLES_PER_MS) /* more is another clock, not jitter */
+
 struct stream_in {
     bool started;
     uint32_t ssrc;
@@ -15,11 +20,13 @@ struct stream_in {
     uint32_t received; /* of this SSRC */
     uint64_t expected_before; /* of the SSRCs before */
     uint64_t received_before;
+    bool timed; /* `transit` is known */
     uint32_t transit;
     double jitter; /* timestamp units, section 6.4.1 */
 };
 
-void stream_in_packet(struct stream_in *in, const struct rtp_packet *packet, uint64_t now_ms);
+/* `event`: a telephone event, whose timestamp stands still and says nothing of jitter. */
+void stream_in_packet(struct stream_in *in, const struct rtp_packet *packet, bool event, uint64_t now_ms);
 uint64_t stream_in_lost(const struct stream_in *in);
 
 /* Where the packets we send come from: numbering goes on without a break when it changes. */

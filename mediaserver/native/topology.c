@@ -87,7 +87,8 @@ void topology_remove(struct shard *shard, struct point *point) {
     unbridge(point);
     leave_slot(shard, point);
     point_publish(point);
-    close(point->fd); /* leaves the epoll set with it */
+    epoll_ctl(shard->epoll_fd, EPOLL_CTL_DEL, point->fd, NULL); /* a duplicate of it would keep it there */
+    close(point->fd);
     shard->pending -= point->pending.count != 0;
     point->pending.count = 0;
     point->handle = 0;
@@ -116,7 +117,8 @@ void topology_execute(struct shard *shard, const struct command *command) {
         unbridge(point);
         break;
     case COMMAND_ECHO:
-        leave_all(shard, point);
+        if (command->on)
+            leave_all(shard, point);
         point->echo = command->on;
         break;
     case COMMAND_PLAY:
