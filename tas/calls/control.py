@@ -138,6 +138,12 @@ class CallControl(Parties):
             if call.caller.link is link:
                 call.feed(table.MEDIA_LOST, None, now)
 
+    def knows_session(self, link: MediaLink, session: str) -> bool:
+        """LinkEvents."""
+        call = self.calls.get(CallUid(session.rpartition(".")[0]))
+        leg = call.leg_by_session(session) if call is not None else None
+        return leg is not None and leg.link is link
+
     def next_timeout(self) -> float | None:
         """When a call's timer is due."""
         return self._deadlines[0][0] if self._deadlines else None

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from tas.calls.call import Call
     from tas.calls.leg import Leg
 
-ALL_CODECS = (Codec.PCMA, Codec.PCMU)
-
 
 def create(call: Call, leg: Leg, now: float, *, play: Play | None = None, echo: bool = False) -> None:
     """Ask `leg.link` for a session, with all that is known already."""
@@ -73,9 +71,15 @@ def menu_play(call: Call) -> Play | None:
     return play_of(call, [menu.prompt], None, interruptible=True)
 
 
+def allowed_codecs(call: Call, leg: Leg) -> tuple[Codec, ...]:
+    """Codecs the leg's trunk allows; all of ours for an agent's leg."""
+    over_trunk = leg.incoming == (call.direction == "in")
+    return call.control.codecs_of(call.trunk if over_trunk else "")
+
+
 def codecs_for(call: Call, leg: Leg) -> tuple[Codec, ...]:
-    """Codecs to offer a called leg: the caller's first, so that packets can be relayed untouched."""
-    allowed = call.control.codecs_of(call.trunk if call.direction == "out" and leg is call.callee else "")
+    """Codecs to offer on a leg: the caller's first, so that packets can be relayed untouched."""
+    allowed = allowed_codecs(call, leg)
     chosen = call.caller.negotiated
     if chosen is None or chosen.remote.codec not in allowed:
         return allowed
@@ -110,13 +114,12 @@ def answer_sdp(call: Call, leg: Leg) -> bytes:
 def negotiate_offer(call: Call, leg: Leg, body: bytes) -> None:
     """Take the peer's offer; raises SdpError and changes nothing then."""
     offer = parse_sdp(body)
-    trunk = call.trunk if leg.incoming == (call.direction == "in") else ""
-    leg.negotiated = choose(offer, call.control.codecs_of(trunk), learn=leg.learn)
+    leg.negotiated = choose(offer, allowed_codecs(call, leg), learn=leg.learn)
     leg.offer = offer
 
 
 def negotiate_answer(call: Call, leg: Leg, body: bytes) -> Negotiated:
     """Take the peer's answer to our offer; raises SdpError and changes nothing then."""
-    negotiated = accept_answer(parse_sdp(body), ALL_CODECS, learn=leg.learn)
+    negotiated = accept_answer(parse_sdp(body), allowed_codecs(call, leg), learn=leg.learn)
     leg.negotiated = negotiated
     return negotiated

@@ -20,8 +20,8 @@ from tests.scenarios.support.tas import CONFIGS, TasHost
 from tests.scenarios.support.world import World
 
 PBX: Final = ("127.0.0.2", 5080)
-REST_S: Final = 45.0
-"""64*T1 for the last transaction, the longest wrap-up and the last lease, and some."""
+REST_S: Final = 65.0
+"""The longest of 64*T1, an offer's lease and the ring time of a direct call, and some."""
 AT_REST: Final = {"transactions": 0, "dialogs": 0, "usages": 0, "timers": 0}
 
 
