@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import shutil
@@ -76,18 +75,12 @@ class Postgres:
                 stderr=log,
             )
         deadline = time.monotonic() + START_TIMEOUT_S
-        while not asyncio.run(self._answers()):
+        while subprocess.run(
+            [self._binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False
+        ).returncode:
             assert self._process.poll() is None, (self._folder / "postgres.log").read_text()
             assert time.monotonic() < deadline, "PostgreSQL does not answer"
             time.sleep(0.05)
-
-    async def _answers(self) -> bool:
-        try:
-            connection = await asyncpg.connect(self.url("postgres"))
-        except (OSError, asyncpg.PostgresError):
-            return False
-        await connection.close()
-        return True
 
     def stop(self) -> None:
         """Break all connections and end at once (immediate shutdown: what a power cut leaves)."""
