@@ -11,17 +11,9 @@ void jitter_reset(struct jitter *jitter) {
     jitter->started = false;
     jitter->filling = true;
     jitter->pending = 0;
-    jitter->taken = 0;
     jitter->takes = 0;
     jitter->spare = JITTER_FRAMES;
     jitter->frame_samples = 20 * RTP_SAMPLES_PER_MS;
-}
-
-/* A take and a frame beyond it, so that no take runs dry while the next frame is on its way. */
-static bool filled(const struct jitter *jitter, unsigned frame_samples) {
-    if (jitter->count > JITTER_HIGH)
-        return true; /* tiny frames */
-    return jitter->count >= JITTER_PREFILL && jitter->count * frame_samples >= frame_samples + jitter->taken;
 }
 
 enum jitter_put jitter_put(struct jitter *jitter, const struct rtp_packet *packet) {
@@ -43,12 +35,7 @@ enum jitter_put jitter_put(struct jitter *jitter, const struct rtp_packet *packe
         jitter->count++;
     memcpy(jitter->payload[slot], packet->payload, packet->length);
     jitter->length[slot] = packet->length;
-    if (jitter->filling && filled(jitter, packet->length)) {
-        jitter->filling = false;
-        /* the time of what is missing has passed in silence: to conceal it too would only add delay */
-        while (!jitter->length[SLOT(jitter->next)])
-            jitter->next++;
-    }
+    jitter->came_samples = packet->length;
     return result;
 }
 
@@ -100,9 +87,24 @@ static void review(struct jitter *jitter) {
     jitter->spare = JITTER_FRAMES;
 }
 
+/* A take and a frame beyond it, so that no take runs dry while the next frame is on its way. */
+static bool filled(const struct jitter *jitter, unsigned samples) {
+    if (jitter->count > JITTER_HIGH)
+        return true; /* tiny frames */
+    return jitter->count >= JITTER_PREFILL && jitter->count * jitter->came_samples >= jitter->came_samples + samples;
+}
+
+static void begin_to_play(struct jitter *jitter) {
+    jitter->filling = false;
+    /* the time of what is missing has passed in silence: to conceal it too would only add delay */
+    while (!jitter->length[SLOT(jitter->next)])
+        jitter->next++;
+}
+
 unsigned jitter_take(struct jitter *jitter, enum codec codec, unsigned samples, int16_t *out) {
     unsigned invented = 0;
-    jitter->taken = (uint16_t)samples;
+    if (jitter->filling && filled(jitter, samples))
+        begin_to_play(jitter);
     if (jitter->count > JITTER_HIGH)
         leave_one_out(jitter);
     while (jitter->pending < samples) {

@@ -25,7 +25,7 @@ struct jitter {
     bool started; /* `next` is known */
     bool filling;
     uint16_t frame_samples; /* of the last frame */
-    uint16_t taken; /* samples of the last take */
+    uint16_t came_samples; /* of the frame that came last */
     uint16_t pending; /* decoded samples not yet taken */
     int16_t pcm[2 * RTP_MAX_PAYLOAD_BYTES];
     int16_t last[RTP_MAX_PAYLOAD_BYTES]; /* last good frame, for concealment */
