@@ -77,19 +77,27 @@ class LinkDoor:
             self.transport.close()
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        attempt = 0
+        attempt, said = 0, ""
         while True:
-            try:
-                async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    _, protocol = await loop.create_connection(lambda: _Connection(self), *self._where)
+            problem = await self._connection()
+            if problem and problem != said:
+                where = f"{self._where[0]}:{self._where[1]}"
+                _log.warning("media server not usable, trying on", media=self.link.name, at=where, problem=problem)
+            if not problem:
                 attempt = 0
-                await protocol.closed
-            except (OSError, TimeoutError) as error:
-                if attempt == 0:
-                    where = f"{self._where[0]}:{self._where[1]}"
-                    _log.warning(
-                        "media server not reachable, waiting", media=self.link.name, at=where, error=str(error)
-                    )
+            said = problem
             await asyncio.sleep(BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])
             attempt += 1
+
+    async def _connection(self) -> str:
+        """One connection from its beginning to its end; returns why it was of no use, else an empty text."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                _, protocol = await loop.create_connection(lambda: _Connection(self), *self._where)
+        except TimeoutError:
+            return f"no connection within {CONNECT_TIMEOUT_S:g} s"
+        except OSError as error:
+            return str(error)
+        await protocol.closed
+        return self.link.problem

@@ -26,6 +26,7 @@ from common.contracts.media import (
     RtpTimeout,
     ServerState,
     ServerStatus,
+    SessionDelete,
 )
 from common.contracts.rpc import ProtocolError, RpcError, decode_line, encode_request
 from common.service.lines import LineSplitter, LineTooLong
@@ -76,13 +77,16 @@ class LinkEvents(Protocol):
     def on_media_lost(self, link: MediaLink, now: float) -> None:
         """All sessions on this server are gone."""
 
+    def knows_session(self, link: MediaLink, session: str) -> bool:
+        """Whether a session found on this server belongs to a call of ours that has it there."""
+
 
 class MediaLink:
     """One media server."""
 
     __slots__ = (
         "_buffer", "_events", "_hello", "_last_heard", "_lines", "_lost_at", "_next_id", "_pending", "address", "close",
-        "connected", "incarnation", "limit", "name", "placed", "state", "taken_total", "used",
+        "connected", "incarnation", "limit", "name", "placed", "problem", "state", "taken_total", "used",
     )  # fmt: skip
 
     def __init__(self, name: str, hello: Hello, events: LinkEvents) -> None:
@@ -97,7 +101,8 @@ class MediaLink:
         self.taken_total = 0
         self.connected = False
         self.close = False
-        """The door should drop the connection: the peer is silent or speaks nonsense."""
+        """The door should drop the connection; `problem` says why."""
+        self.problem = ""
         self._hello = hello
         self._events = events
         self._pending: dict[int, tuple[ReplyTo | None, str]] = {}
@@ -137,7 +142,7 @@ class MediaLink:
     def connection_made(self, now: float) -> None:
         """TCP is up: introduce ourselves."""
         self.connected = True
-        self.close = False
+        self.close, self.problem = False, ""
         self._lines = LineSplitter()
         self._last_heard = now
         self.request("hello", self._hello, self, "hello", now)
@@ -159,8 +164,8 @@ class MediaLink:
         try:
             for line in self._lines.feed(data):
                 self._receive_line(line, now)
-        except (ProtocolError, LineTooLong, msgspec.ValidationError):
-            self.close = True
+        except (ProtocolError, LineTooLong, msgspec.ValidationError) as error:
+            self._drop(f"speaks another protocol: {error}")
 
     def _receive_line(self, line: bytes, now: float) -> None:
         message = decode_line(line)
@@ -178,11 +183,12 @@ class MediaLink:
     def on_media_reply(self, tag: str, result: msgspec.Raw, error: RpcError | None, now: float) -> None:
         """The answer to our hello."""
         if error is not None:
-            self.close = error.code != LINK_LOST
+            if error.code != LINK_LOST:
+                self._drop(error.message)
             return
         hello = msgspec.json.decode(result, type=HelloResult)
         if hello.version != VERSION:
-            self.close = True
+            self._drop(f"speaks version {hello.version} of the contract, we speak {VERSION}")
             return
         if self.incarnation and hello.incarnation != self.incarnation:
             self._lose(now)
@@ -190,6 +196,17 @@ class MediaLink:
         self.address, self.limit, self.used, self.placed = hello.address, hello.limit, hello.used, 0
         self._lost_at = None
         self._set_state(LinkState.DRAINING if hello.draining else LinkState.UP, now)
+        self._end_unknown(hello, now)
+
+    def _end_unknown(self, hello: HelloResult, now: float) -> None:
+        """Sessions nobody here knows: their calls ended, or a former life of this node made them. They count as ours
+        as long as this link lives, so nobody else would end them."""
+        unknown = [session for session in hello.sessions if not self._events.knows_session(self, session)]
+        if unknown:
+            self.request("session.delete", SessionDelete(unknown), None, "", now)
+
+    def _drop(self, problem: str) -> None:
+        self.close, self.problem = True, problem
 
     def _received_status(self, status: ServerStatus, now: float) -> None:
         if not self.incarnation:
@@ -201,7 +218,7 @@ class MediaLink:
         """When silence becomes suspect or deadly."""
         if self._lost_at is not None:
             return self._lost_at + DEAD_AFTER_S
-        if not self.connected:
+        if not self.connected or self.close:
             return None
         return self._last_heard + (SUSPECT_AFTER_S if self.state in _ALIVE else DEAD_AFTER_S)
 
@@ -212,12 +229,14 @@ class MediaLink:
                 self._lost_at = None
                 self._lose(now)
                 self._set_state(LinkState.DOWN, now)
-        elif self.connected and now >= self._last_heard + DEAD_AFTER_S:
-            self.close = True
+        elif not self.connected or self.close:
+            return
+        elif now >= self._last_heard + DEAD_AFTER_S:
+            self._drop(f"said nothing for {DEAD_AFTER_S:g} s")
             self._fail_pending(now)
             self._lose(now)
             self._set_state(LinkState.DOWN, now)
-        elif self.connected and self.state in _ALIVE and now >= self._last_heard + SUSPECT_AFTER_S:
+        elif self.state in _ALIVE and now >= self._last_heard + SUSPECT_AFTER_S:
             self._set_state(LinkState.SUSPECT, now)
 
     def _lose(self, now: float) -> None:
