@@ -36,7 +36,7 @@ class TimedHub(MemoryHub):
 
 
 class BrokerHost(Process):
-    """One broker that leads from its start. The election is real; the store's lease row is not part of it."""
+    """One broker that leads from its start. The election is real; in place of the store each renewal succeeds."""
 
     def __init__(
         self,
@@ -115,17 +115,18 @@ class BrokerHost(Process):
     def handle_timeout(self, now: float) -> None:
         if not self.alive:
             return
-        self.broker.handle_timeout(now)
         if now >= self._beat_at:
+            self.election.renewed(True, now)
             self._beat_at = now + HEARTBEAT_INTERVAL_S
             self._announce(retain=False)
+        self.broker.handle_timeout(now)
 
     def turn(self, now: float) -> None:
         if not self.alive:
             return
         self.broker.flush(now)
-        for agent in self.broker.engine.take_changed():
-            self.history.append((now, agent.number, agent.state, str(agent.reason)))
+        for row in self.broker.engine.take_activity():
+            self.history.append((now, row.agent, AgentState(row.state), row.reason))
         self.broker.engine.logons.placement.take_changes()
 
     # What a scenario looks at.
