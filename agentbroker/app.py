@@ -15,10 +15,11 @@ import aiohttp
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
+from agentbroker.acd.logons import Remembered
 from agentbroker.api.routes import Api, add_routes
 from agentbroker.broker import Broker
 from agentbroker.config import BrokerConfig, load_config
-from agentbroker.election import RENEW_S, Election
+from agentbroker.election import RENEW_S, Election, Row
 from agentbroker.metrics import BrokerMetrics
 from agentbroker.store import BrokerStore
 from common.contracts import topics
@@ -35,6 +36,8 @@ from common.service.metrics import make_registry
 from common.service.store.aio.engine import make_engine, migrate_when_reachable
 
 STORE_RETRY_S: Final = 2.0
+LAST_STATES_S: Final = 2.0
+"""A new leader waits this long for what its agents did last; that somebody leads matters more."""
 WRITE_DELAY_S: Final = 0.25
 MAX_UNWRITTEN: Final = 20_000
 """Activity rows kept while the store is away; beyond it the oldest are lost."""
@@ -98,18 +101,12 @@ class BrokerProcess:
     def _collect(self) -> None:
         """Rows for the store: written in the background, in batches."""
         wall = round(time.time(), 3)
-        for agent in self._broker.engine.take_changed():
-            self._activity.append(
-                {
-                    "agent": agent.number,
-                    "at": wall,
-                    "state": agent.state.value,
-                    "reason": str(agent.reason),
-                    "origin": agent.origin,
-                    "call_uid": next(iter(agent.calls), ""),
-                }
-            )
-        self._placements |= self._broker.engine.logons.placement.take_changes()
+        engine = self._broker.engine
+        self._activity += [{**row._asdict(), "at": wall} for row in engine.take_activity()]
+        self._placements |= engine.logons.placement.take_changes()
+        if not self._election.leading:  # the next leader's rows are the newer ones
+            self._activity.clear()
+            self._placements.clear()
         del self._activity[:-MAX_UNWRITTEN]
 
     # The bus.
@@ -157,27 +154,37 @@ class BrokerProcess:
         while True:
             led = self._election.leading
             try:
-                async with asyncio.timeout(RENEW_S):
-                    await self._lease_step()
+                await self._lease_step()
             except (SQLAlchemyError, OSError, TimeoutError) as error:
                 _log.warning("lease not read or written", error=str(error)[:200])
-            self._election.check(self._loop.time())
-            if led and not self._election.leading:
+            if led and not self._broker.leads(self._loop.time()):
                 _log.warning("leads no more")
+                self._announce(retain=True)
             await asyncio.sleep(RENEW_S)
 
     async def _lease_step(self) -> None:
-        election = self._election
+        election, asked_at = self._election, self._loop.time()
         if election.leading:
-            election.renewed(await self._store.renew_lease(election.epoch), self._loop.time())
+            async with asyncio.timeout(RENEW_S):
+                election.renewed(await self._store.renew_lease(election.epoch), asked_at)
             return
-        row = await self._store.read_lease()
-        if not election.observe(row, self._loop.time()):
-            return
-        remembered = await self._store.last_states()
-        epoch = await self._store.take_lease(row)
+        async with asyncio.timeout(RENEW_S):
+            row = await self._store.read_lease()
+        if election.observe(row, self._loop.time()):
+            await self._take_lease(row)
+
+    async def _take_lease(self, row: Row | None) -> None:
+        remembered: dict[str, Remembered] = {}
+        try:
+            async with asyncio.timeout(LAST_STATES_S):
+                remembered = await self._store.last_states(self._broker.engine.agents)
+        except TimeoutError:
+            _log.warning("last states of agents not read in time: logons decide", seconds=LAST_STATES_S)
+        asked_at = self._loop.time()
+        async with asyncio.timeout(RENEW_S):
+            epoch = await self._store.take_lease(row)
         if epoch:
-            election.took(epoch, self._loop.time())
+            self._election.took(epoch, asked_at)
             self._broker.lead(epoch, remembered, self._loop.time())
             self._announce(retain=True)
             self._plan_turn()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -20,6 +19,9 @@ from common.service.bus.protocol import Bus
 
 SNAPSHOT_RETRY_S: Final = 1.0
 """A node that owes a snapshot is asked again this often."""
+SNAPSHOT_WAIT_S: Final = 2.0
+"""A new leader matches nobody before it knows all nodes' truth, or this long: the phone of an agent whose call is on
+another node must not ring."""
 
 
 class Broker:
@@ -32,6 +34,8 @@ class Broker:
         self.cluster = Cluster()
         self.brokers: dict[str, Presence] = {}
         self.engine = self._new_engine(now)
+        self._led = False
+        self._match_at: float | None = None
         self._ask_at: dict[str, float] = {}
         self._events = msgspec.json.Decoder(EventBatch)
         self._presence = msgspec.json.Decoder(Presence)
@@ -45,10 +49,27 @@ class Broker:
         self.engine = self._new_engine(now)
         self.engine.offers.epoch = epoch
         self.engine.logons.remember(remembered)
-        self.engine.logons.placement.set_nodes(self.cluster.serving())
+        self.engine.set_nodes(self.cluster.serving(), now)
         for node in self.cluster.nodes.values():
             node.needs_snapshot = True
         self._ask_at.clear()
+        self._led = True
+        self.engine.matching.hold()
+        self._match_at = now + SNAPSHOT_WAIT_S
+        self._match_when_complete(now)
+
+    def leads(self, now: float) -> bool:
+        """Whether we may act; a leader whose lease is over forgets what it knew as one."""
+        self.election.check(now)
+        if self._led and not self.election.leading:
+            self._led, self._match_at = False, None
+            self.engine = self._new_engine(now)
+        return self.election.leading
+
+    def _match_when_complete(self, now: float) -> None:
+        if self._match_at is not None and (self.cluster.complete or now >= self._match_at):
+            self._match_at = None
+            self.engine.matching.release(now)
 
     # From the bus.
 
@@ -56,7 +77,10 @@ class Broker:
         """Presence, heartbeat or last will of any process."""
         if envelope is None:
             return
-        presence = self._presence.decode(envelope.body)
+        try:
+            presence = self._presence.decode(envelope.body)
+        except msgspec.DecodeError:
+            return
         if presence.role == "tas":
             before = self.cluster.serving()
             self.cluster.receive_presence(presence, now)
@@ -71,22 +95,32 @@ class Broker:
         node = self.cluster.sequence(envelope)
         if node is None:
             return
-        for event in self._events.decode(envelope.body).events:
+        try:
+            events = self._events.decode(envelope.body).events
+        except msgspec.DecodeError:
+            node.needs_snapshot = True  # what it said is lost to us as if the bus had lost it
+            return
+        leads = self.leads(now)
+        for event in events:
             if isinstance(event, NodeReport):
                 node.report = event
             elif isinstance(event, Snapshot):
                 node.needs_snapshot = False
                 self._ask_at.pop(node.name, None)
-                if self.election.leading:
+                if leads:
                     self.engine.receive_event(node.name, event, now)
-            elif self.election.leading and not node.needs_snapshot:
+            elif leads and not node.needs_snapshot:
                 self.engine.receive_event(node.name, event, now)
+        if leads:
+            self._match_when_complete(now)
 
     # Time.
 
     def next_timeout(self) -> float | None:
         """When handle_timeout is due."""
-        candidates = [self.cluster.next_timeout(), self.engine.next_timeout(), *self._ask_at.values()]
+        candidates = [self.cluster.next_timeout(), *self._ask_at.values()]
+        if self.election.leading:
+            candidates += [self.engine.next_timeout(), self._match_at]
         return min((due for due in candidates if due is not None), default=None)
 
     def handle_timeout(self, now: float) -> None:
@@ -94,24 +128,28 @@ class Broker:
         before = self.cluster.serving()
         self.cluster.handle_timeout(now)
         self._react(before, now)
-        if self.election.leading:
+        if self.leads(now):
             self.engine.handle_timeout(now)
+            self._match_when_complete(now)
         for name in [name for name, due in self._ask_at.items() if due <= now]:
             del self._ask_at[name]
 
     def _react(self, before: set[str], now: float) -> None:
         serving = self.cluster.serving()
+        lost = self.cluster.take_lost()
+        if not self.leads(now):
+            return
         if serving != before:
-            self.engine.logons.placement.set_nodes(serving)
-        for name in self.cluster.take_lost():
-            if self.election.leading:
-                self.engine.node_lost(name, now)
+            self.engine.set_nodes(serving, now)
+        for name in lost:
+            self.engine.node_lost(name, now)
+        self._match_when_complete(now)
 
     # Out.
 
     def flush(self, now: float) -> None:
         """Publish commands; a standby has none."""
-        if not self.election.leading:
+        if not self.leads(now):
             return
         by_node: dict[str, list[NodeCommand]] = {}
         for name, node in self.cluster.nodes.items():
@@ -124,13 +162,10 @@ class Broker:
             self.bus.publish(topics.node_commands(name), CommandBatch(commands), epoch=self.election.epoch)
 
     def hang_up(self, call_uid: str) -> bool:
-        """Ask the node of a call to end it; False when its node is unknown."""
+        """Ask the node of a call to end it; False when its node is unknown or down."""
         node = call_uid.rpartition("-")[0].rpartition("-")[0]
-        if node not in self.cluster.nodes:
+        if node not in self.cluster.nodes or self.cluster.nodes[node].state == "down":
             return False
         command = CommandBatch([HangUp(CallUid(call_uid))])
         self.bus.publish(topics.node_commands(node), command, epoch=self.election.epoch)
         return True
-
-
-Clock = Callable[[], float]

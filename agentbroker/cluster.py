@@ -74,7 +74,16 @@ class Cluster:
 
     def serving(self) -> set[str]:
         """Nodes that may be given agents."""
-        return {name for name, node in self.nodes.items() if node.state in ("up", "suspect")}
+        return {
+            name
+            for name, node in self.nodes.items()
+            if node.state in ("up", "suspect") and node.presence.state != "draining"
+        }
+
+    @property
+    def complete(self) -> bool:
+        """Whether every living node has sent its snapshot."""
+        return not any(node.needs_snapshot for node in self.nodes.values() if node.state != "down")
 
     def next_timeout(self) -> float | None:
         """When a silent node changes state."""

@@ -2,7 +2,9 @@
 
 STANDBY   watches the row; when (epoch, renewed) has not changed for TAKE_OVER_S of its own clock it takes the lease
           with epoch + 1.
-LEADING   renews every RENEW_S; when it could not for STEP_DOWN_S it steps down, before anybody else may lead.
+LEADING   renews every RENEW_S; when it could not for STEP_DOWN_S it steps down, before anybody else may lead: the
+          time counts from before the renewal was sent, so it is over earlier than any standby's, which counts from
+          when it saw the renewal. check() comes before every act, for a process that was paused does not know it.
 """
 
 from __future__ import annotations
@@ -53,20 +55,20 @@ class Election:
             return False
         return now - self._changed_at >= TAKE_OVER_S
 
-    def took(self, epoch: int, now: float) -> None:
-        """Our compare-and-set succeeded: we lead."""
+    def took(self, epoch: int, asked_at: float) -> None:
+        """Our compare-and-set, sent at `asked_at`, succeeded: we lead."""
         self.epoch, self.leader = epoch, self.me
-        self._renewed_at = now
+        self._renewed_at = asked_at
 
-    def renewed(self, done: bool, now: float) -> None:
-        """A renewal was written, or the row was no longer ours."""
+    def renewed(self, done: bool, asked_at: float) -> None:
+        """A renewal, sent at `asked_at`, was written, or the row was no longer ours."""
         if done:
-            self._renewed_at = now
+            self._renewed_at = asked_at
         else:
             self.step_down()
 
     def check(self, now: float) -> None:
-        """Called however the store behaves: a leader without a fresh lease leads no more."""
+        """However the store behaves: a leader without a fresh lease leads no more."""
         if self.leading and now - self._renewed_at >= STEP_DOWN_S:
             self.step_down()
 

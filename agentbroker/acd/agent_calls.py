@@ -1,31 +1,31 @@
-"""The calls agents are in, as their nodes report them, and the wrap-up after those of a queue."""
+"""The calls agents are in, as their nodes report them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from agentbroker.acd.agents import BUSY, LOGGED_OUT, WRAP_UP, Agent, Event
-from agentbroker.acd.output import Output
+from agentbroker.acd.agents import Agent, CallPart
+from agentbroker.acd.availability import Availability
 from agentbroker.acd.queues import Queue
 from common.contracts.calls import AgentCall, AgentCallPhase
 
 
 class AgentCalls:
-    """`changed(agent, now)` is the engine's."""
+    """`taken(call_uid, agent, now)` is the engine's: a call of a queue talks to an agent."""
 
     def __init__(
         self,
         agents: dict[str, Agent],
         queues: dict[str, Queue],
-        output: Output,
-        changed: Callable[[Agent, float], None],
+        availability: Availability,
+        taken: Callable[[str, Agent, float], None],
     ) -> None:
         self._agents = agents
         self._queues = queues
-        self._output = output
-        self._changed = changed
+        self._availability = availability
+        self._taken = taken
 
-    def report(self, _node: str, event: AgentCall, now: float) -> None:
+    def report(self, node: str, event: AgentCall, now: float) -> None:
         """A call rings at an agent, is answered or is over."""
         agent = self._agents.get(event.agent)
         if agent is None:
@@ -33,38 +33,26 @@ class AgentCalls:
         if event.phase is AgentCallPhase.ENDED:
             self.left(agent, event.call_uid, now)
             return
-        agent.calls.setdefault(event.call_uid, event.queue)
-        if agent.state is LOGGED_OUT:
-            return
-        if agent.state not in BUSY:
-            agent.resume = (agent.state, agent.reason, agent.origin)
-        step = Event.CALL_RINGS if event.phase is AgentCallPhase.RINGING else Event.CALL_UP
-        if agent.step(step, now):
-            self._output.changed.append(agent)
+        if event.queue and event.phase is AgentCallPhase.TALKING:
+            self._taken(event.call_uid, agent, now)
+        agent.calls[event.call_uid] = CallPart(node, event.queue, event.phase is not AgentCallPhase.RINGING)
+        self._availability.settle(agent, now)
 
     def left(self, agent: Agent, call_uid: str, now: float) -> None:
-        """A call is no longer the agent's; after the last one comes WrapUp, or what was before."""
-        queue_name = agent.calls.pop(call_uid, None)
-        if queue_name is None or agent.calls or agent.offer:
+        """A call is no longer the agent's."""
+        part = agent.calls.pop(call_uid, None)
+        if part is None:
             return
-        queue = self._queues.get(queue_name)
-        wrap_s = queue.entry.wrapuptime if queue is not None else 0.0
-        if queue is not None and wrap_s and agent.step(Event.QUEUE_CALL_OVER, now):
-            self._output.changed.append(agent)
-            self._output.at(now + wrap_s, "wrap", agent.number, agent.token)
-            if not agent.devices:
-                agent.settle(now)
-            return
-        if agent.step(Event.CALL_OVER, now):
-            if queue is not None:
-                agent.idle_since = now
-            agent.settle(now)
-            self._changed(agent, now)
+        if part.queue in self._queues:
+            agent.wrap_s = self._queues[part.queue].entry.wrapuptime
+        self._availability.settle(agent, now)
 
-    def wrap_over(self, agent: Agent, token: int, now: float) -> None:
-        """WrapUp has ended, unless it was another one."""
-        if agent.state is WRAP_UP and agent.token == token:
-            agent.step(Event.WRAP_OVER, now)
-            agent.idle_since = now
-            agent.settle(now)
-            self._changed(agent, now)
+    def replace(self, node: str, reports: list[AgentCall], now: float) -> None:
+        """A node's snapshot: agents are in these calls of it and in no others."""
+        for report in reports:
+            self.report(node, report, now)
+        known = {(report.agent, report.call_uid) for report in reports}
+        for agent in self._agents.values():
+            over = [uid for uid, part in agent.calls.items() if part.node == node and (agent.number, uid) not in known]
+            for call_uid in over:
+                self.left(agent, call_uid, now)

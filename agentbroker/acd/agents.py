@@ -1,14 +1,16 @@
 """Agents: their state as a table, and why they are in it.
 
-LoggedOut -> (phone registers) -> Ready or NotReady;  Ready -> Reserved -> Ringing -> Talking -> WrapUp -> Ready.
-A direct call (not from a queue) takes an agent to Ringing or Talking and back to where it was. `Hold` is Talking with
-the other party on hold; the TAS reports it when transfers come.
+At rest an agent is NotReady, Ready or in WrapUp, as people, logons and time say. While an offer or a call is theirs,
+the state follows from these facts alone (`Agent.engage`), whatever order they came in: Talking when a call is up,
+Ringing when a phone rings, Reserved by an offer that does not ring yet. When all are over the agent rests again:
+NotReady when the offer came to nothing by the agent's fault, WrapUp after a queue's call, else where they were before.
+`Hold` is Talking with the other party on hold; the TAS reports it when transfers come.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from common.contracts.agents import AgentState, AgentView, Binding, DeviceState, Origin, SystemReason
 from common.service.directory import AgentEntry
@@ -28,70 +30,67 @@ class Event(StrEnum):
     SET_NOT_READY = "set not ready"
     OFFERED = "offered"
     RINGS = "phone rings"
-    ANSWERS = "answers"
-    RELEASED = "offer over, not the agent's fault"
-    FAILED = "offer over, the agent's fault"
-    CALL_RINGS = "direct call rings"
-    CALL_UP = "direct call up"
-    CALL_OVER = "direct call over"
-    QUEUE_CALL_OVER = "queue call over"
+    TALKS = "call up"
+    FREE = "all over"
+    FREE_NOT_READY = "all over, not ready"
+    WRAP = "queue call over"
     WRAP_OVER = "wrap-up over"
 
 
-_OUT: Final = {Event.LOGOFF: LOGGED_OUT}
+_ENGAGES: Final = {Event.OFFERED: RESERVED, Event.RINGS: RINGING, Event.TALKS: TALKING}
+_RESTS: Final = {Event.FREE: READY, Event.FREE_NOT_READY: NOT_READY, Event.WRAP: WRAP_UP}
+_SET: Final = {Event.SET_READY: READY, Event.SET_NOT_READY: NOT_READY, Event.LOGOFF: LOGGED_OUT}
+_LOGON: Final = {Event.LOGON_READY: READY, Event.LOGON_NOT_READY: NOT_READY}
 
 TABLE: Final[dict[AgentState, dict[Event, AgentState]]] = {
-    LOGGED_OUT: {Event.LOGON_READY: READY, Event.LOGON_NOT_READY: NOT_READY},
-    NOT_READY: {
-        Event.LOGON_READY: READY,
-        Event.SET_READY: READY,
-        Event.SET_NOT_READY: NOT_READY,
-        Event.CALL_RINGS: RINGING,
-        Event.CALL_UP: TALKING,
-        **_OUT,
-    },
-    READY: {
-        Event.SET_NOT_READY: NOT_READY,
-        Event.OFFERED: RESERVED,
-        Event.CALL_RINGS: RINGING,
-        Event.CALL_UP: TALKING,
-        **_OUT,
-    },
-    RESERVED: {
-        Event.RINGS: RINGING,
-        Event.ANSWERS: TALKING,
-        Event.RELEASED: READY,
-        Event.FAILED: NOT_READY,
-    },
-    RINGING: {
-        Event.ANSWERS: TALKING,
-        Event.RELEASED: READY,
-        Event.FAILED: NOT_READY,
-        Event.CALL_UP: TALKING,
-        Event.CALL_OVER: READY,
-    },
-    TALKING: {Event.CALL_OVER: READY, Event.QUEUE_CALL_OVER: WRAP_UP},
-    HOLD: {Event.CALL_OVER: READY, Event.QUEUE_CALL_OVER: WRAP_UP},
-    WRAP_UP: {
-        Event.WRAP_OVER: READY,
-        Event.SET_READY: READY,
-        Event.SET_NOT_READY: NOT_READY,
-        Event.CALL_RINGS: RINGING,
-        Event.CALL_UP: TALKING,
-        **_OUT,
-    },
+    LOGGED_OUT: _LOGON,
+    NOT_READY: {**_LOGON, **_SET, **_ENGAGES},
+    READY: {Event.SET_NOT_READY: NOT_READY, Event.LOGOFF: LOGGED_OUT, **_ENGAGES},
+    WRAP_UP: {Event.WRAP_OVER: READY, **_SET, **_ENGAGES},
+    RESERVED: {**_ENGAGES, **_RESTS},
+    RINGING: {**_ENGAGES, **_RESTS},
+    TALKING: {**_ENGAGES, **_RESTS},
+    HOLD: {**_ENGAGES, **_RESTS},
 }
-"""CALL_OVER, RELEASED and WRAP_OVER lead to Ready unless something else is due: see Agent.settle."""
 
 BUSY: Final = frozenset((RESERVED, RINGING, TALKING, HOLD))
+MOVING: Final = frozenset((SystemReason.FAILOVER, SystemReason.NO_CAPACITY))
+"""Reasons of a NotReady that ends by itself, when the agent's phone and a node for it are there again."""
+
+
+class CallPart(NamedTuple):
+    """An agent's part in a call."""
+
+    node: str
+    """The TAS that has the call."""
+    queue: str
+    """Empty for a direct call."""
+    up: bool
+    """Not only ringing."""
+
+
+class Rest(NamedTuple):
+    """A state at rest."""
+
+    state: AgentState
+    reason: str
+    origin: Origin
+
+
+class Wish(NamedTuple):
+    """A state asked for while the agent was busy, due afterwards."""
+
+    event: Event
+    reason: str
+    origin: Origin
 
 
 class Agent:
     """One agent. Times are the broker's monotonic clock."""
 
     __slots__ = (
-        "calls", "calls_taken", "devices", "entry", "idle_since", "node", "number", "offer", "origin", "pending",
-        "queues", "reason", "resume", "since", "state", "token",
+        "calls", "calls_taken", "devices", "entry", "idle_since", "node", "number", "offer", "offer_rings", "origin",
+        "pending", "queues", "reason", "resume", "since", "state", "token", "wrap_s", "wrap_until",
     )  # fmt: skip
 
     def __init__(self, number: str, entry: AgentEntry, now: float) -> None:
@@ -107,17 +106,25 @@ class Agent:
         self.node = ""
         """Serving TAS."""
         self.devices: dict[tuple[str, str], Binding] = {}
-        """(edge node, contact) -> binding."""
+        """(edge node, contact) -> binding, the newest last."""
         self.offer = ""
-        self.calls: dict[str, str] = {}
-        """Calls the agent takes part in: call_uid -> queue, empty for direct ones."""
+        self.offer_rings = False
+        self.calls: dict[str, CallPart] = {}
+        """call_uid -> the agent's part in it."""
         self.calls_taken = 0
-        self.pending: tuple[Event, str, Origin] | None = None
-        """A state asked for while busy: (SET_READY | SET_NOT_READY, reason, origin), due after the call."""
-        self.resume: tuple[AgentState, str, Origin] | None = None
-        """Where a direct call found the agent."""
+        self.pending: Wish | None = None
+        self.resume: Rest | None = None
+        """Where an offer or a direct call found the agent."""
+        self.wrap_s: float | None = None
+        """Set when a queue's call is over while another still lasts: the WrapUp that is due, seconds."""
+        self.wrap_until = 0.0
         self.token = 0
         """Grows with every change; entries of ready lists carry the one they were made with."""
+
+    @property
+    def engaged(self) -> bool:
+        """Whether an offer or a call is the agent's."""
+        return bool(self.offer or self.calls)
 
     def step(self, event: Event, now: float, reason: str = "", origin: Origin = "system") -> bool:
         """Apply one event; False when the state has no row for it."""
@@ -129,17 +136,20 @@ class Agent:
         self.token += 1
         return True
 
-    def settle(self, now: float) -> None:
-        """After a call or an offer: the state asked for meanwhile, or where a direct call had found the agent."""
-        resume, self.resume = self.resume, None
-        if resume is not None and self.state is READY and resume[0] is NOT_READY:
-            self.state, self.reason, self.origin = resume
-        pending, self.pending = self.pending, None
-        if pending is not None:
-            event, reason, origin = pending
-            self.step(event, now, reason, origin)
-        if not self.devices and self.state not in BUSY:
-            self.step(Event.LOGOFF, now)
+    def engage(self, now: float) -> bool:
+        """Take the state that offer and calls demand; whether it is another one."""
+        if any(part.up for part in self.calls.values()):
+            event = Event.TALKS
+        elif self.calls or self.offer_rings:
+            event = Event.RINGS
+        else:
+            event = Event.OFFERED
+        before = Rest(self.state, self.reason, self.origin)
+        if TABLE[self.state].get(event) in (None, self.state):
+            return False
+        if self.state not in BUSY:
+            self.resume = before
+        return self.step(event, now)
 
     def device_state(self) -> DeviceState:
         """What the phone does."""
@@ -167,12 +177,3 @@ class Agent:
             call_uid=next(iter(self.calls), ""),
             calls_taken=self.calls_taken,
         )
-
-
-FAILURES: Final = {
-    "no_answer": SystemReason.RNA,
-    "busy": SystemReason.REJECTED,
-    "declined": SystemReason.REJECTED,
-    "unreachable": SystemReason.PHONE_DOWN,
-}
-"""OfferResult -> reason of the NotReady that follows."""

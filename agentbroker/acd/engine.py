@@ -6,17 +6,17 @@ best agent at once, an agent who becomes Ready takes the longest waiting call of
 
 from __future__ import annotations
 
-import heapq
-
 from agentbroker.acd.agent_calls import AgentCalls
-from agentbroker.acd.agents import BUSY, LOGGED_OUT, READY, TALKING, Agent, Event
+from agentbroker.acd.agents import LOGGED_OUT, Agent
+from agentbroker.acd.availability import Availability
 from agentbroker.acd.logons import Logons
+from agentbroker.acd.matching import Matching
 from agentbroker.acd.offers import Offers
-from agentbroker.acd.output import Output
+from agentbroker.acd.output import Activity, Output
 from agentbroker.acd.policy import STRATEGIES
-from agentbroker.acd.queues import Queue, WaitingCall
+from agentbroker.acd.queues import Queue, Waiting, WaitingCall
 from agentbroker.placement import Placement
-from common.contracts.agents import AgentState, Origin
+from common.contracts.agents import Origin
 from common.contracts.calls import (
     AgentCall,
     CallDequeued,
@@ -44,11 +44,16 @@ class AcdEngine:
         for number, entry in agents.items():
             for name in entry.queues:
                 if name in self.queues:
-                    self.queues[name].members.append(number)
-        self.logons = Logons(self.agents, Placement(), self, ready_at_logon)
+                    self.queues[name].members.setdefault(number, len(self.queues[name].members))
+        self.waiting = Waiting(self.queues)
         self._output = Output()
-        self.offers = Offers(self.queues, self._output, self.changed, self._find_agent)
-        self._agent_calls = AgentCalls(self.agents, self.queues, self._output, self.changed)
+        self.matching = Matching(self.queues, self._output)
+        self._availability = Availability(self._output, self.matching.changed)
+        self.logons = Logons(self.agents, Placement(), self._availability, self.matching, ready_at_logon)
+        self._availability.log_off = self.logons.log_off
+        self.offers = Offers(self.queues, self.waiting, self._output, self._availability, self.matching.find_agent)
+        self.matching.offer = self.offers.make
+        self._agent_calls = AgentCalls(self.agents, self.queues, self._availability, self._taken)
         self._handlers = {
             CallQueued: self._call_queued,
             CallDequeued: self._call_dequeued,
@@ -73,38 +78,36 @@ class AcdEngine:
 
     def set_state(self, agent: Agent, ready: bool, reason: str, origin: Origin, now: float) -> None:
         """A person asks for Ready or NotReady; during a call it is remembered for afterwards."""
-        event = Event.SET_READY if ready else Event.SET_NOT_READY
-        if agent.state in BUSY:
-            agent.pending = (event, reason, origin)
-        elif agent.step(event, now, reason, origin):
-            if ready:
-                agent.idle_since = now
-            self.changed(agent, now)
+        self._availability.set_state(agent, ready, reason, origin, now)
+
+    def set_nodes(self, nodes: set[str], now: float) -> None:
+        """The nodes that may serve agents."""
+        with self.matching.held(now):
+            self.logons.set_nodes(nodes, now)
 
     def node_lost(self, node: str, now: float) -> None:
-        """A TAS died: its waiting calls are gone, its offers over."""
-        for queue in self.queues.values():
-            for call in [call for call in queue.waiting.values() if call.node == node]:
-                self._remove_call(queue, call, now)
-        for agent in self.agents.values():
-            for call_uid in [uid for uid in agent.calls if uid.rpartition("-")[0].rpartition("-")[0] == node]:
-                self._agent_calls.left(agent, call_uid, now)
-        self.logons.node_lost(node, now)
+        """A TAS died: its waiting calls are gone, its offers and its calls with agents over."""
+        with self.matching.held(now):
+            for call in self.waiting.of_node(node):
+                self._remove_call(call, now)
+            self._agent_calls.replace(node, [], now)
+            self.logons.node_lost(node, now)
 
     def next_timeout(self) -> float | None:
         """When a lease, a wrap-up or a pause ends."""
-        return self._output.deadlines[0][0] if self._output.deadlines else None
+        return self._output.deadlines.next()
 
     def handle_timeout(self, now: float) -> None:
         """Act on what is due."""
-        while self._output.deadlines and self._output.deadlines[0][0] <= now:
-            _, kind, name, token = heapq.heappop(self._output.deadlines)
+        while (due := self._output.deadlines.take_due(now)) is not None:
+            kind, name = due
             if kind == "lease":
                 self.offers.lease_over(name, now)
             elif kind == "wrap":
-                self._agent_calls.wrap_over(self.agents[name], token, now)
-            else:
-                self._retry(name, now)
+                self._availability.wrap_over(self.agents[name], now)
+            elif name in self.waiting.calls:
+                call = self.waiting.calls[name]
+                self.matching.find_agent(self.queues[call.queue], call, now)
 
     # Out.
 
@@ -113,101 +116,81 @@ class AcdEngine:
         commands, self._output.commands = self._output.commands, []
         return commands
 
-    def take_changed(self) -> list[Agent]:
-        """Agents whose state changed, a row of activity each."""
-        changed, self._output.changed = self._output.changed, []
-        return changed
+    def take_activity(self) -> list[Activity]:
+        """Every change of an agent since the last call."""
+        activity, self._output.activity = self._output.activity, []
+        return activity
+
+    def held(self) -> dict[str, int]:
+        """What is in memory, outdated entries included, for the assertions that it stays bounded."""
+        return {
+            "waiting": len(self.waiting.calls),
+            "offers": len(self.offers),
+            "heaps": sum(queue.held for queue in self.queues.values()),
+            "deadlines": self._output.deadlines.held,
+        }
 
     # Calls.
 
     def _call_queued(self, node: str, event: CallQueued, now: float) -> None:
-        queue = self.queues.get(event.queue)
-        refusal = self._why_not(queue)
-        if queue is None or refusal:
+        known = self.waiting.calls.get(event.call_uid)
+        if known is not None and known.queue == event.queue and known.node == node:
+            return
+        refusal = self._why_not(self.queues.get(event.queue))
+        if refusal:
             self._output.commands.append((node, QueueRefused(event.call_uid, event.queue, refusal)))
-            return
-        if event.call_uid in queue.waiting:
-            return
+        if known is not None:
+            self._remove_call(known, now)
+        if not refusal:
+            self._enter(node, event, now)
+
+    def _enter(self, node: str, event: CallQueued, now: float) -> None:
         call = WaitingCall(event.call_uid, event.queue, node, event.caller, now - event.waited_s)
-        queue.enter(call)
-        self._find_agent(queue, call, now)
+        self.waiting.enter(call)
+        self.matching.find_agent(self.queues[event.queue], call, now)
 
     def _why_not(self, queue: Queue | None) -> str:
         if queue is None:
             return "unknown queue"
         if queue.entry.maxlen and len(queue.waiting) >= queue.entry.maxlen:
             return "full"
-        empty = all(self.agents[number].state is LOGGED_OUT for number in queue.members)
-        return "no agent is logged on" if empty and not queue.entry.joinempty else ""
+        if not queue.entry.joinempty and all(self.agents[number].state is LOGGED_OUT for number in queue.members):
+            return "no agent is logged on"
+        return ""
 
     def _call_dequeued(self, _node: str, event: CallDequeued, now: float) -> None:
-        queue = self.queues.get(event.queue)
-        call = queue.waiting.get(event.call_uid) if queue is not None else None
-        if queue is not None and call is not None:
-            queue.stats.abandoned += 1
-            self._remove_call(queue, call, now)
-
-    def _remove_call(self, queue: Queue, call: WaitingCall, now: float) -> None:
-        queue.leave(call.call_uid)
-        if call.offer:
-            self.offers.over(call.offer, Event.RELEASED, "", now)
+        call = self.waiting.calls.get(event.call_uid)
+        if call is not None and call.queue == event.queue:
+            self.queues[call.queue].stats.count_abandoned(now - call.entered_at)
+            self._remove_call(call, now)
 
     def _call_ended(self, _node: str, event: CallEnded, now: float) -> None:
-        queue = self.queues.get(event.queue)
-        call = queue.waiting.get(event.call_uid) if queue is not None else None
-        if queue is not None and call is not None:
-            self._remove_call(queue, call, now)
+        call = self.waiting.calls.get(event.call_uid)
+        if call is not None:
+            self._remove_call(call, now)
 
-    def _find_agent(self, queue: Queue, call: WaitingCall, now: float) -> None:
-        if call.offer or call.removed or call.not_before > now:
-            return
-        agent = queue.take_agent(call)
-        if agent is not None:
-            self.offers.make(queue, call, agent, now)
+    def _remove_call(self, call: WaitingCall, now: float) -> None:
+        self.waiting.leave(call)
+        self._output.deadlines.drop("retry", call.call_uid)
+        if call.offer:
+            self.offers.over(call.offer, now)
 
-    def _find_call(self, agent: Agent, now: float) -> None:
-        best: tuple[tuple[float, float], Queue, WaitingCall] | None = None
-        for name in agent.queues:
-            queue = self.queues.get(name)
-            call = queue.head(agent, now) if queue is not None else None
-            if queue is None or call is None:
-                continue
-            rank = (-queue.entry.weight, call.entered_at)
-            if best is None or rank < best[0]:
-                best = (rank, queue, call)
-        if best is not None:
-            self.offers.make(best[1], best[2], agent, now)
-
-    def _retry(self, call_uid: str, now: float) -> None:
-        for queue in self.queues.values():
-            call = queue.waiting.get(call_uid)
-            if call is not None:
-                self._find_agent(queue, call, now)
-
-    # Agents.
-
-    def changed(self, agent: Agent, now: float) -> None:
-        """An agent's state is another one: note it, and use an agent who is Ready."""
-        self._output.changed.append(agent)
-        if agent.state is READY:
-            self._find_call(agent, now)
-        if agent.state is READY:  # still: no call waits
-            for name in agent.queues:
-                if name in self.queues:
-                    self.queues[name].ready(agent)
+    def _taken(self, call_uid: str, agent: Agent, now: float) -> None:
+        call = self.waiting.calls.get(call_uid)
+        if call is not None:
+            self.offers.taken(call, agent, now)
 
     # A node's whole truth.
 
     def _snapshot(self, node: str, event: Snapshot, now: float) -> None:
-        self.logons.replace(node, event.bindings, now)
-        for agent_call in event.agent_calls:
-            self._agent_calls.report(node, agent_call, now)
-            agent = self.agents.get(agent_call.agent)
-            if agent is not None and agent_call.queue and agent.state is AgentState.READY:
-                agent.state = TALKING
-        known = {queued.call_uid for queued in event.queued}
-        for queue in self.queues.values():
-            for call in [call for call in queue.waiting.values() if call.node == node and call.call_uid not in known]:
-                self._remove_call(queue, call, now)
-        for queued in event.queued:
-            self._call_queued(node, queued, now)
+        with self.matching.held(now):
+            self._agent_calls.replace(node, event.agent_calls, now)
+            waits = {str(queued.call_uid): queued for queued in event.queued if queued.queue in self.queues}
+            for call in self.waiting.of_node(node):
+                if call.call_uid not in waits or waits[call.call_uid].queue != call.queue:
+                    self._remove_call(call, now)
+            for queued in waits.values():
+                if queued.call_uid not in self.waiting.calls:  # no maxlen, no joinempty: they are in already
+                    self._enter(node, queued, now)
+            self.offers.replace(node, event.offers, self.agents, now)
+            self.logons.replace(node, event.bindings, now)

@@ -1,24 +1,36 @@
-"""What the ACD's parts put out: commands for nodes, agents whose state changed, deadlines."""
+"""What the ACD's parts put out: commands for nodes, rows of agent activity, deadlines."""
 
 from __future__ import annotations
 
-import heapq
+from typing import NamedTuple
 
 from agentbroker.acd.agents import Agent
+from agentbroker.acd.deadlines import Deadlines
+from common.contracts.agents import Origin
 from common.contracts.calls import NodeCommand
+
+
+class Activity(NamedTuple):
+    """One change of an agent, as it was at that moment: by the time it is written the agent has gone on."""
+
+    agent: str
+    state: str
+    reason: str
+    origin: Origin
+    call_uid: str
 
 
 class Output:
     """Shared by the engine and its parts; the engine hands it on."""
 
-    __slots__ = ("changed", "commands", "deadlines")
+    __slots__ = ("activity", "commands", "deadlines")
 
     def __init__(self) -> None:
         self.commands: list[tuple[str, NodeCommand]] = []
-        self.changed: list[Agent] = []
-        self.deadlines: list[tuple[float, str, str, int]] = []
-        """(when, kind, name, token), a heap."""
+        self.activity: list[Activity] = []
+        self.deadlines = Deadlines()
 
-    def at(self, due: float, kind: str, name: str, token: int = 0) -> None:
-        """Set a deadline; one that became needless is told by its token or name."""
-        heapq.heappush(self.deadlines, (due, kind, name, token))
+    def note(self, agent: Agent) -> None:
+        """An agent's state or reason is another one."""
+        call_uid = next(iter(agent.calls), "")
+        self.activity.append(Activity(agent.number, agent.state.value, str(agent.reason), agent.origin, call_uid))

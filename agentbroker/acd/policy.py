@@ -24,7 +24,7 @@ def fewestcalls(agent: Agent, _queue: Queue) -> tuple[float, ...]:
 
 def linear(agent: Agent, queue: Queue) -> tuple[float, ...]:
     """In the order of agents.toml."""
-    return (queue.members.index(agent.number),)
+    return (queue.members[agent.number],)
 
 
 STRATEGIES: Final[dict[str, Key]] = {"leastrecent": leastrecent, "fewestcalls": fewestcalls, "linear": linear}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ from common.service.http.tokens import Role, TokenStore
 
 CONSOLE: Final = Path(__file__).resolve().parents[1] / "console"
 STATES: Final = {"Ready": True, "NotReady": False}
-MAX_USER_REASON: Final = 99
+USER_REASON: Final = re.compile("[1-9][0-9]?")
 
 CallsOfNodes = Callable[[str], Awaitable[list[msgspec.Raw]]]
 
@@ -33,22 +34,22 @@ class Api:
 
     def __init__(self, broker: Broker, clock: Callable[[], float], after: Callable[[], None], calls: CallsOfNodes):
         self._broker = broker
-        self._clock = clock
+        self.clock = clock
         self._after = after
         self._calls_of_nodes = calls
 
     async def agents(self, _request: web.Request) -> web.Response:
         """GET /v1/agents."""
-        return json(agent_views(self._broker, self._clock()))
+        return json(agent_views(self._broker, self.clock()))
 
     async def agent(self, request: web.Request) -> web.Response:
         """GET /v1/agents/{agent}."""
         agent = self._broker.engine.agents.get(request.match_info["agent"])
-        return json(agent.view(self._clock())) if agent is not None else problem(404, "no such agent")
+        return json(agent.view(self.clock())) if agent is not None else problem(404, "no such agent")
 
     async def queues(self, _request: web.Request) -> web.Response:
         """GET /v1/queues."""
-        return json(queue_views(self._broker, self._clock()))
+        return json(queue_views(self._broker, self.clock()))
 
     async def nodes(self, _request: web.Request) -> web.Response:
         """GET /v1/nodes."""
@@ -70,11 +71,11 @@ class Api:
             return problem(404, "no such agent")
         if wanted.state not in STATES:
             return problem(400, f"state must be one of {', '.join(STATES)}")
-        if wanted.reason and not (wanted.reason.isdigit() and 0 < int(wanted.reason) <= MAX_USER_REASON):
-            return problem(400, f"reason must be 1 to {MAX_USER_REASON}, or absent")
+        if wanted.reason and not USER_REASON.fullmatch(wanted.reason):
+            return problem(400, "reason must be 1 to 99, or absent")
         if agent.state == "LoggedOut":
             return problem(409, "the agent is logged out: its phone is not registered")
-        now = self._clock()
+        now = self.clock()
         self._broker.engine.set_state(agent, STATES[wanted.state], wanted.reason, "supervisor", now)
         self._after()
         return json(agent.view(now))
@@ -91,7 +92,7 @@ def add_routes(app: web.Application, api: Api, broker: Broker, tokens: TokenStor
 
     def leading(handler: Handler) -> Handler:
         async def checked(request: web.Request) -> web.StreamResponse:
-            if not broker.election.leading:
+            if not broker.leads(api.clock()):
                 leader = broker.election.leader or "nobody yet"
                 return json({"error": f"this broker stands by; {leader} leads", "leader": leader}, 503)
             return await handler(request)

@@ -30,13 +30,13 @@ def _queue_view(agents: dict[str, Agent], queue: Queue, now: float) -> QueueView
         oldest_s=round(queue.oldest_s(now), 3),
         agents=sum(agent.state is not LOGGED_OUT for agent in members),
         ready=sum(agent.state is READY for agent in members),
-        talking=sum(queue.name in agent.calls.values() for agent in members),
+        talking=sum(any(part.queue == queue.name for part in agent.calls.values()) for agent in members),
         answered=stats.answered,
         abandoned=stats.abandoned,
         average_wait_s=round(stats.average_wait_s, 3),
         servicelevel_s=stats.level_s,
-        servicelevel_percent=round(stats.level_percent(with_abandoned=False), 1),
-        servicelevel2_percent=round(stats.level_percent(with_abandoned=True), 1),
+        servicelevel_percent=round(stats.level_percent, 1),
+        servicelevel2_percent=round(stats.level2_percent, 1),
     )
 
 

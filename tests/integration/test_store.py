@@ -175,8 +175,12 @@ async def test_new_leader_remembers_the_last_ready_or_not_ready_of_each_agent(en
         activity("1002", AgentState.TALKING),
         activity("1003", AgentState.LOGGED_OUT),
     ]
+    await store.take_lease(None)
     await store.write({}, rows, epoch=1)
-    assert await store.last_states() == {"1001": (AgentState.NOT_READY, "7", "agent")}
+    assert await store.last_states(["1001", "1002", "1003", "1004"]) == {
+        "1001": (AgentState.NOT_READY, "7", "agent"),
+        "1002": (AgentState.NOT_READY, "1", "agent"),
+    }
     async with engine.connect() as connection:
         ids = (await connection.execute(select(agent_activity.c.id).order_by(agent_activity.c.id))).scalars().all()
     assert len(set(ids)) == len(rows)
