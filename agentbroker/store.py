@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import Select, String, column, select, text, update, values
+from sqlalchemy import TextClause, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agentbroker.acd.logons import Remembered
 from agentbroker.election import Row
-from common.contracts.agents import AgentState, Origin
-from common.service.store.schema import agent_activity, lease
+from common.contracts.agents import AgentState
+from common.service.store.schema import lease
 
 LEASE_NAME: Final = "broker"
 AGENTS_A_QUERY: Final = 1000
 """Agents asked for in one statement: both databases end at about 32,000 parameters."""
-
-_AT_REST: Final = (AgentState.READY, AgentState.NOT_READY, AgentState.LOGGED_OUT)
 
 _LEASE_IS_OURS = "EXISTS (SELECT 1 FROM lease WHERE name = 'broker' AND holder = :holder AND epoch = :epoch)"
 
@@ -37,6 +35,14 @@ _ACTIVITY = text(
     "CAST(:reason AS VARCHAR(32)), CAST(:origin AS VARCHAR(16)), CAST(:call_uid AS VARCHAR(80)) "
     f"WHERE {_LEASE_IS_OURS}"
 )
+
+_NEWEST = (
+    "WITH wanted (agent) AS (VALUES {rows}) "
+    "SELECT agent, state, reason, origin FROM agent_activity WHERE id IN ("
+    "SELECT (SELECT id FROM agent_activity earlier WHERE earlier.agent = wanted.agent "
+    "AND earlier.state IN ('Ready', 'NotReady', 'LoggedOut') ORDER BY id DESC LIMIT 1) FROM wanted)"
+)
+"""Of each agent the last state that was no call's."""
 
 
 class BrokerStore:
@@ -107,16 +113,7 @@ class BrokerStore:
         return states
 
 
-def _newest(agents: list[str]) -> Select[tuple[str, str, str, Origin]]:
-    wanted = values(column("agent", String), name="wanted").data([(agent,) for agent in agents])
-    earlier = agent_activity.alias("earlier")
-    newest = (
-        select(earlier.c.id)
-        .where(earlier.c.agent == wanted.c.agent, earlier.c.state.in_(_AT_REST))
-        .order_by(earlier.c.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    rows = agent_activity.c
-    query: Select[tuple[str, str, str, Origin]] = select(rows.agent, rows.state, rows.reason, rows.origin)
-    return query.where(rows.id.in_(select(newest).select_from(wanted)))
+def _newest(agents: list[str]) -> TextClause:
+    names = {f"agent_{number}": agent for number, agent in enumerate(agents)}
+    rows = ", ".join(f"(CAST(:{name} AS VARCHAR(64)))" for name in names)
+    return text(_NEWEST.format(rows=rows)).bindparams(**names)
