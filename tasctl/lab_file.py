@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 import msgspec
 
 NAME: Final = "lab.json"
+LOCK: Final = "lab.lock"
 DEFAULT_VAR: Final = Path("var")
 
 
@@ -45,11 +47,34 @@ def var_folder() -> Path:
 
 
 def read(var: Path) -> LabFile | None:
-    """The lab on a var folder, None when there is none or its file is broken."""
+    """The lab that runs on a var folder; None when there is none, or only the file of one that was killed."""
     try:
-        return msgspec.json.decode((var / NAME).read_bytes(), type=LabFile)
+        lab = msgspec.json.decode((var / NAME).read_bytes(), type=LabFile)
     except (OSError, msgspec.DecodeError):
         return None
+    return lab if is_alive(lab.supervisor) else None
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process exists, whoever's it is."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def hold(var: Path) -> int | None:
+    """Claim a var folder for this process as long as it lives; None when another lab has it."""
+    descriptor = os.open(var / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def write(var: Path, lab: LabFile) -> None:

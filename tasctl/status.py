@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import msgspec
 
 from tasctl.client import ApiError, ask
-from tasctl.lab_file import LabFile, Process
+from tasctl.lab_file import LabFile, Process, is_alive
 
 
 class ProcessStatus(msgspec.Struct, frozen=True):
@@ -46,7 +44,7 @@ def process_status(process: Process) -> ProcessStatus:
     """Ask a process's /readyz; the bus has none and counts as ready while it is alive."""
     name, role, pid, url = process.name, process.role, process.pid, process.url
     if not url:
-        alive = _is_alive(pid)
+        alive = is_alive(pid)
         return ProcessStatus(name, role, pid, url, alive, [], error="" if alive else "not running")
     try:
         status, body = ask(url, "/readyz", "", accept=(503,))
@@ -55,11 +53,3 @@ def process_status(process: Process) -> ProcessStatus:
     waiting = list(body.get("waiting_for", [])) if isinstance(body, dict) else []
     draining = bool(body.get("draining", False)) if isinstance(body, dict) else False
     return ProcessStatus(name, role, pid, url, status == 200, waiting, draining)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True

@@ -11,86 +11,31 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from common.service.aio.children import die_with_parent
 from common.service.bus.aio.embedded import EmbeddedBusError, NatsServer
 from tasctl import lab_file
-from tasctl.lab.folder import prepare_phone, prepare_secrets, prepare_trunks
+from tasctl.lab.folder import describe_accounts, prepare_phone, prepare_secrets, prepare_trunks
 from tasctl.lab.guide import guide
-from tasctl.lab.plan import HOST, Child, LabPlan, Secrets, children
+from tasctl.lab.keeper import Keeper, say
+from tasctl.lab.plan import HOST, LabPlan, Secrets, children
+from tasctl.lab.ports import refusal, taken_ports
 from tasctl.status import ProcessStatus, process_status
 from tasctl.targets import leading
 
 READY_TIMEOUT_S: Final = 90.0
 POLL_S: Final = 0.2
 SAY_WAITING_S: Final = 3.0
-"""A process that is not ready says every so often what it waits for."""
-STOP_TIMEOUT_S: Final = 8.0
+"""How often it is said which processes are not ready and what they wait for."""
+PORTS_TIMEOUT_S: Final = 5.0
+"""A lab that was just killed needs a moment to let its ports go."""
 RESTART_PAUSE_S: Final = 1.0
 QUICK_DEATHS: Final = 5
 """A process that dies this often without ever having been ready since is not started again."""
-LOG_TAIL_LINES: Final = 12
 
 
 class StartFailed(Exception):
     """A process ended before the lab was ready; the text has the end of its log."""
-
-
-def say(text: str) -> None:
-    """A progress line."""
-    print(text, flush=True)
-
-
-class Keeper:
-    """Keeps one child running."""
-
-    def __init__(self, child: Child, folder: Path) -> None:
-        self.child = child
-        self.log = folder / f"{child.name}.log"
-        self.process: asyncio.subprocess.Process | None = None
-        self.was_ready = False
-        self.deaths = 0
-
-    @property
-    def pid(self) -> int:
-        """Of the running process, else 0."""
-        return 0 if self.process is None else self.process.pid
-
-    async def start(self) -> None:
-        """Start the child with its output going to its log."""
-        with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                *self.child.arguments,
-                env={**os.environ, **self.child.environment},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=die_with_parent,
-            )
-
-    async def ended(self) -> int:
-        """Wait for the end; the exit code."""
-        assert self.process is not None
-        return await self.process.wait()
-
-    def tail(self) -> str:
-        """The end of the log."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:]
-        return "\n".join(f"    {line}" for line in lines)
-
-    async def stop(self) -> None:
-        """SIGINT, and SIGKILL when that is not enough."""
-        process = self.process
-        if process is None or process.returncode is not None:
-            return
-        process.send_signal(signal.SIGINT)
-        try:
-            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
-        except TimeoutError:
-            say(f"{self.child.name}: does not stop, killed")
-            process.kill()
-            await process.wait()
 
 
 class Lab:
@@ -100,32 +45,58 @@ class Lab:
         self._plan = plan
         self._secrets = secrets
         user, password = secrets.bus_user, secrets.bus_password
-        self._bus = NatsServer(plan.var.resolve() / "bus", host=HOST, port=plan.bus_port, user=user, password=password)
+        self._bus: NatsServer | None = None
+        if not plan.bus_url:
+            folder = plan.var.resolve() / "bus"
+            self._bus = NatsServer(folder, host=HOST, port=plan.bus_port, user=user, password=password)
         logs = plan.var / "log"
         logs.mkdir(parents=True, exist_ok=True)
         self._keepers = [Keeper(child, logs) for child in children(plan, secrets)]
         self._tasks: list[asyncio.Task[None]] = []
+        self._waiting: dict[str, str] = {}
         self.failed = asyncio.Event()
+        self.hurry = asyncio.Event()
+        """Set: stop() kills what has not ended."""
 
     async def start(self) -> None:
         """Start everything and wait until all is ready; raises StartFailed or EmbeddedBusError."""
-        shutil.rmtree(self._plan.var / "bus", ignore_errors=True)  # retained messages of a lab that is gone
-        await self._bus.start()
-        say(f"bus        ready on {HOST}:{self._plan.bus_port} (nats-server, MQTT)")
+        await self._start_bus()
         for keeper in self._keepers:
             await keeper.start()
         self._describe()
-        async with asyncio.timeout(READY_TIMEOUT_S):
-            await asyncio.gather(*(self._until_ready(keeper) for keeper in self._keepers))
+        waits = [self._spawn(self._until_ready(keeper)) for keeper in self._keepers]
+        teller = self._spawn(self._say_waiting())
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                await asyncio.gather(*waits)
+        finally:
+            for task in (*waits, teller):
+                task.cancel()
         self._tasks = [self._spawn(self._keep(keeper)) for keeper in self._keepers]
-        self._tasks.append(self._spawn(self._keep_bus()))
+        if self._bus is not None:
+            self._tasks.append(self._spawn(self._keep_bus(self._bus)))
+
+    async def _start_bus(self) -> None:
+        if self._bus is None:
+            say(f"bus        yours, {self._bus_address}")
+            return
+        shutil.rmtree(self._plan.var / "bus", ignore_errors=True)  # retained messages of a lab that is gone
+        await self._bus.start()
+        say(f"bus        ready on {self._bus_address} (nats-server, MQTT)")
+
+    @property
+    def _bus_address(self) -> str:
+        if self._bus is not None:
+            return f"{HOST}:{self._plan.bus_port}"
+        parts = urlsplit(self._plan.bus_url)
+        return f"{parts.hostname}:{parts.port or 1883}"
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return asyncio.get_running_loop().create_task(work)
 
     async def _until_ready(self, keeper: Keeper) -> None:
         loop = asyncio.get_running_loop()
-        started = said = loop.time()
+        started = loop.time()
         while True:
             assert keeper.process is not None
             if keeper.process.returncode is not None:
@@ -133,12 +104,17 @@ class Lab:
             status = await asyncio.to_thread(process_status, self._as_process(keeper))
             if status.ready:
                 keeper.was_ready = True
+                self._waiting.pop(keeper.child.name, None)
                 say(f"{keeper.child.name:10} ready after {loop.time() - started:.1f} s")
                 return
-            if loop.time() - said > SAY_WAITING_S:
-                said = loop.time()
-                say(f"{keeper.child.name:10} {_reason(status)}")
+            self._waiting[keeper.child.name] = _reason(status)
             await asyncio.sleep(POLL_S)
+
+    async def _say_waiting(self) -> None:
+        while True:
+            await asyncio.sleep(SAY_WAITING_S)
+            if self._waiting:
+                say("not ready  " + ", ".join(f"{name} ({reason})" for name, reason in sorted(self._waiting.items())))
 
     async def _keep(self, keeper: Keeper) -> None:
         """Start a crashed child again."""
@@ -165,13 +141,13 @@ class Lab:
                 return
             await asyncio.sleep(POLL_S)
 
-    async def _keep_bus(self) -> None:
-        while self._bus.process is not None:
-            code = await self._bus.process.wait()
+    async def _keep_bus(self, bus: NatsServer) -> None:
+        while bus.process is not None:
+            code = await bus.process.wait()
             say(f"bus: nats-server ended with {code}, started again")
             await asyncio.sleep(RESTART_PAUSE_S)
             try:
-                await self._bus.start()
+                await bus.start()
             except EmbeddedBusError as error:
                 say(f"bus: {error}")
                 self.failed.set()
@@ -183,10 +159,11 @@ class Lab:
 
     def _describe(self) -> None:
         plan = self._plan
-        bus = lab_file.Process("bus", "bus", self._bus.process.pid if self._bus.process is not None else 0)
-        processes = [bus, *(self._as_process(keeper) for keeper in self._keepers)]
+        processes = [self._as_process(keeper) for keeper in self._keepers]
+        if self._bus is not None and self._bus.process is not None:
+            processes.insert(0, lab_file.Process("bus", "bus", self._bus.process.pid))
         trunks = [f"{HOST}:{plan.sip(number)}" for number in range(1, plan.tas + 1)]
-        lab = lab_file.LabFile(os.getpid(), self._secrets.operator_token, processes, f"{HOST}:{plan.bus_port}", trunks)
+        lab = lab_file.LabFile(os.getpid(), self._secrets.operator_token, processes, self._bus_address, trunks)
         lab_file.write(plan.var, lab)
 
     async def stop(self) -> None:
@@ -195,8 +172,9 @@ class Lab:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for role in ("tas", "media", "broker"):
-            await asyncio.gather(*(keeper.stop() for keeper in self._keepers if keeper.child.role == role))
-        await self._bus.stop()
+            await asyncio.gather(*(keeper.stop(self.hurry) for keeper in self._keepers if keeper.child.role == role))
+        if self._bus is not None:
+            await self._bus.stop()
         lab_file.remove(self._plan.var)
 
 
@@ -210,38 +188,43 @@ def run_lab(plan: LabPlan) -> int:
         name for name in ("tas.toml", "mediaserver.toml", "agentbroker.toml") if not (plan.configs / name).exists()
     ]
     if missing:
-        print(f"tasctl: {plan.configs}: no {', '.join(missing)}", file=sys.stderr)
-        return 2
-    running = lab_file.read(plan.var)
-    if running is not None and _is_lab(running.supervisor):
-        print(
-            f"tasctl: a lab runs on {plan.var}/ already (pid {running.supervisor}); LAB_VAR names another folder, "
-            "LAB_PORT_BASE other ports",
-            file=sys.stderr,
-        )
-        return 2
-    return asyncio.run(_run(plan))
-
-
-def _is_lab(pid: int) -> bool:
+        return _refuse(f"{plan.configs}: no {', '.join(missing)}")
     try:
-        return b"tasctl" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
+        plan.var.mkdir(parents=True, exist_ok=True)
+        lock = lab_file.hold(plan.var)
+    except OSError as error:
+        return _refuse(f"{plan.var}: {error.strerror}; LAB_VAR names another run-time folder")
+    if lock is None:
+        running = lab_file.read(plan.var)
+        who = f" (pid {running.supervisor})" if running is not None else ""
+        return _refuse(
+            f"a lab runs on {plan.var}/ already{who}; LAB_VAR names another folder, LAB_PORT_BASE other ports"
+        )
+    try:
+        return asyncio.run(_run(plan))
+    finally:
+        os.close(lock)
+
+
+def _refuse(text: str) -> int:
+    print(f"tasctl: {text}", file=sys.stderr)
+    return 2
 
 
 async def _run(plan: LabPlan) -> int:
     loop = asyncio.get_running_loop()
     began = loop.time()
-    plan.var.mkdir(parents=True, exist_ok=True)
+    stop = asyncio.Event()
+    taken = await _wait_for_ports(plan)
+    if taken:
+        return _refuse(taken)
     plan = replace(plan, trunks_file=_absolute(prepare_trunks(plan)))
     secrets = prepare_secrets(plan.var.resolve())
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
     counts = f"{plan.brokers} agent broker(s), {plan.media} media server(s), {plan.tas} TAS node(s)"
-    say(f"starting the bus, {counts}; logs: {plan.var / 'log'}/")
+    say(f"starting {'the bus, ' if not plan.bus_url else ''}{counts}; logs: {plan.var / 'log'}/")
     lab = Lab(plan, secrets)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, _on_signal, stop, lab)
     try:
         starting = loop.create_task(lab.start())
         await _first(starting, loop.create_task(stop.wait()))
@@ -249,7 +232,9 @@ async def _run(plan: LabPlan) -> int:
             starting.result()
             brokers = [plan.url("broker", number) for number in range(1, plan.brokers + 1)]
             leader = await asyncio.to_thread(leading, brokers, secrets.operator_token)
-            say(guide(plan, secrets, prepare_phone(plan), leader, loop.time() - began))
+            seconds = loop.time() - began
+            accounts = describe_accounts(plan)
+            say(guide(plan, secrets, prepare_phone(plan), leader=leader, accounts=accounts, seconds=seconds))
             await _first(loop.create_task(stop.wait()), loop.create_task(lab.failed.wait()))
     except (StartFailed, EmbeddedBusError) as error:
         say(f"the lab did not start: {error}")
@@ -258,10 +243,29 @@ async def _run(plan: LabPlan) -> int:
         say(f"the lab was not ready within {READY_TIMEOUT_S:.0f} s; see {plan.var / 'log'}/")
         return 1
     finally:
-        say("stopping")
+        say("stopping (Ctrl-C again kills what does not end)")
         await lab.stop()
         say("stopped")
     return 1 if lab.failed.is_set() else 0
+
+
+def _on_signal(stop: asyncio.Event, lab: Lab) -> None:
+    if stop.is_set():
+        lab.hurry.set()
+    stop.set()
+
+
+async def _wait_for_ports(plan: LabPlan) -> str:
+    """Empty when all ports are free; else, after PORTS_TIMEOUT_S, what to say."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PORTS_TIMEOUT_S
+    taken = taken_ports(plan)
+    if taken:
+        say(f"waiting up to {PORTS_TIMEOUT_S:.0f} s for port {taken[0].number}/{taken[0].kind} ({taken[0].use})")
+    while taken and loop.time() < deadline:
+        await asyncio.sleep(POLL_S)
+        taken = taken_ports(plan)
+    return refusal(plan, taken) if taken else ""
 
 
 async def _first(*tasks: asyncio.Task[Any]) -> None:

@@ -10,6 +10,8 @@ from typing import Final
 
 import msgspec
 
+from common.service.config import ConfigError, load_file
+from common.service.directory import AgentsFile
 from tasctl.lab.plan import HOST, LabPlan, Secrets
 from tasctl.lab_file import write_private
 
@@ -95,7 +97,8 @@ def prepare_phone(plan: LabPlan) -> Path:
     """A baresip folder for agent 1001 that needs no sound card: answers, sends music, records what it hears."""
     folder = (plan.var / "try" / f"agent-{TRY_AGENT}").resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    values = {"host": HOST, "sip": 25060 + plan.offset, "control": 26060 + plan.offset, "folder": folder}
+    sip, control = plan.phone_ports
+    values = {"host": HOST, "sip": sip, "control": control, "folder": folder}
     values["sound"] = _phone_sound((plan.configs / "sounds" / "music.wav").resolve(), folder)
     (folder / "config").write_text(BARESIP_CONFIG.format(**values))
     account = BARESIP_ACCOUNT.format(agent=TRY_AGENT, host=HOST, port=plan.sip(1))
@@ -117,3 +120,21 @@ def _phone_sound(music: Path, folder: Path) -> Path:
         out.setparams(shape)
         out.writeframes(frames * (times + 1))
     return target
+
+
+def describe_accounts(plan: LabPlan) -> str:
+    """Agents of agents.toml in a few words: `1001 to 1020, password lab-<number>`."""
+    path = plan.configs / "agents.toml"
+    try:
+        agents = load_file(AgentsFile, path).agents
+    except ConfigError:  # tas.toml may name another file
+        return f"see {path}"
+    if not agents:
+        return f"none in {path}"
+    numbers = list(agents)
+    known = all(
+        entry.password is not None and entry.password.get_secret_value() == f"lab-{number}"
+        for number, entry in agents.items()
+    )
+    password = f"password lab-<number> (lab-{numbers[0]})" if known else f"passwords in {path}"
+    return f"{numbers[0]} to {numbers[-1]}, {password}" if len(numbers) > 1 else f"{numbers[0]}, {password}"

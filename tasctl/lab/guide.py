@@ -20,12 +20,12 @@ def _entry(name: str, *lines: str) -> list[str]:
     return [f"  {name:{_INDENT - 2}}{lines[0]}", *(" " * _INDENT + line for line in lines[1:])]
 
 
-def guide(plan: LabPlan, secrets: Secrets, phone: Path, leader: str, seconds: float) -> str:
-    """The table; `leader` is the address of the broker that leads."""
+def guide(plan: LabPlan, secrets: Secrets, phone: Path, *, leader: str, accounts: str, seconds: float) -> str:
+    """The table; `leader` is the address of the broker that leads, `accounts` says who may register."""
     nodes = ", ".join(f"{HOST}:{plan.sip(n)} (tas-{n})" for n in range(1, plan.tas + 1))
     standbys = [url for n in range(1, plan.brokers + 1) if (url := plan.url("broker", n)) != leader]
     metrics = [
-        f"{plan.url(role, 1)}/metrics" + (f"  (and the next {count - 1} ports)" if count > 1 else "")
+        f"{plan.url(role, 1)}/metrics" + (f"  (and up to port {plan.http(role, count)})" if count > 1 else "")
         for role, count in (("tas", plan.tas), ("media", plan.media), ("broker", plan.brokers))
     ]
     lines = [
@@ -37,10 +37,10 @@ def guide(plan: LabPlan, secrets: Secrets, phone: Path, leader: str, seconds: fl
             f"SIP, UDP and TCP: {nodes}",
             f"whatever comes from {CALLER} is the call manager (trunk pbx); calls out go to {CALLER}:{plan.pbx_port}",
         ),
-        *_entry("accounts", f"1001 to 1010, password lab-<number> (lab-{TRY_AGENT}), realm opentas, on any TAS"),
+        *_entry("accounts", f"{accounts}, realm opentas, on any TAS"),
         *_entry(
             "numbers",
-            "8000 queue support · 8100 main menu · 9196 echo test · 1001-1010 agents",
+            "8000 queue support · 8100 main menu · 9196 echo test · agents by their account",
             "0… outside over the trunk (agents only)",
         ),
         *_entry("console", f"{leader}  (leads now)" + "".join(f"  {url} (stands by)" for url in standbys)),

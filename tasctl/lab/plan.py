@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,9 @@ BUS_PORT: Final = 18830
 RTP_PORTS: Final = 2000
 """Ports of one media server."""
 PBX_PORT: Final = 5080
+PHONE_PORTS: Final = (18860, 18861)
+"""SIP and remote control of the phone to try, outside every range above."""
+LOWEST_BASE: Final = 1024
 HIGHEST_PORT: Final = 65535
 
 
@@ -57,6 +60,10 @@ class LabPlan:
     base: int = STANDARD_BASE
     trunks_file: Path | None = None
     """Replaces the one of tas.toml when ports are moved: the call manager's port moves along."""
+    bus_url: str = ""
+    """A bus of the site's instead of the embedded one."""
+    store_url: str = ""
+    """A store of the site's instead of SQLite in the var folder."""
     ranges: dict[str, tuple[int, int]] = field(
         default_factory=lambda: {"tas": (1, 99), "media": (1, 6), "broker": (1, 9)}
     )
@@ -67,9 +74,23 @@ class LabPlan:
             low, high = self.ranges[role]
             if not low <= count <= high:
                 raise PlanError(f"{role}: {count}: a lab has {low} to {high} of them")
-        if not self.base >= 1024 or self.rtp(self.media)[1] > HIGHEST_PORT:
-            highest = self.base + HIGHEST_PORT - self.rtp(self.media)[1]
-            raise PlanError(f"LAB_PORT_BASE: {self.base}: must be from 1024 to {highest} for this lab")
+        highest = self.base + HIGHEST_PORT - max(self.rtp(self.media)[1], self.phone_ports[1])
+        if not LOWEST_BASE <= self.base <= highest:
+            raise PlanError(f"LAB_PORT_BASE: {self.base}: must be from {LOWEST_BASE} to {highest} for this lab")
+        self._check_url("--bus", self.bus_url, ("mqtt",), "mqtt://[user:password@]host[:port]")
+        schemes = ("postgresql", "postgres", "sqlite")
+        self._check_url(
+            "--store", self.store_url, schemes, "postgresql://user:password@host/database or sqlite:///path"
+        )
+
+    def _check_url(self, option: str, url: str, schemes: tuple[str, ...], forms: str) -> None:
+        scheme, separator, rest = url.partition("://")
+        if url and not (scheme in schemes and separator and rest):
+            raise PlanError(f"{option}: must be {forms}")
+
+    def moved(self, base: int) -> LabPlan:
+        """The same lab on other ports."""
+        return replace(self, base=base)
 
     @property
     def offset(self) -> int:
@@ -85,6 +106,11 @@ class LabPlan:
     def pbx_port(self) -> int:
         """Where calls out to trunk `pbx` go."""
         return PBX_PORT + self.offset
+
+    @property
+    def phone_ports(self) -> tuple[int, int]:
+        """SIP and remote control of the phone to try."""
+        return PHONE_PORTS[0] + self.offset, PHONE_PORTS[1] + self.offset
 
     def sip(self, number: int) -> int:
         """SIP port of tas-`number`, UDP and TCP."""
@@ -132,9 +158,10 @@ def _shared(plan: LabPlan, secrets: Secrets, role: str, number: int) -> dict[str
 
 
 def _bus_and_store(plan: LabPlan, secrets: Secrets) -> dict[str, object]:
+    embedded = f"mqtt://{secrets.bus_user}:{secrets.bus_password}@{HOST}:{plan.bus_port}"
     return {
-        "BUS__URL": f"mqtt://{secrets.bus_user}:{secrets.bus_password}@{HOST}:{plan.bus_port}",
-        "STORE__URL": f"sqlite:///{plan.var / 'opentas.sqlite'}",
+        "BUS__URL": plan.bus_url or embedded,
+        "STORE__URL": plan.store_url or f"sqlite:///{plan.var / 'opentas.sqlite'}",
     }
 
 
