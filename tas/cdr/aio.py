@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Insert
+from sqlalchemy import Insert, String
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from common.service.logs import get_logger
@@ -26,6 +25,10 @@ MAX_HELD_ROWS: Final = 20_000
 """Rows kept in memory while neither store nor spool takes them; beyond it the oldest go, counted in `lost`."""
 
 _log = get_logger("cdr")
+
+_WIDTHS: Final = {
+    column.name: column.type.length for column in cdr.columns if isinstance(column.type, String) and column.type.length
+}
 
 
 class CdrWriter:
@@ -66,6 +69,9 @@ class CdrWriter:
             await self._task
         else:
             await self._write(self._batch.take())
+        if self._batch:
+            self.lost += len(self._batch)
+            _log.error("CDRs lost: neither store nor spool took them before the end", rows=len(self._batch))
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -87,7 +93,7 @@ class CdrWriter:
             return
         try:
             await self._store(rows)
-        except (SQLAlchemyError, OSError) as error:
+        except Exception as error:  # drivers raise errors of their own too, asyncpg while PostgreSQL starts up
             _log.warning("store away, CDRs to the spool", rows=len(rows), error=str(error)[:200])
             await self._to_spool(rows)
 
@@ -107,39 +113,57 @@ class CdrWriter:
             self._replay_at = now + RETRY_S
 
     async def _store(self, rows: Sequence[CdrRow]) -> None:
-        values: list[dict[str, Any]] = [msgspec.structs.asdict(row) for row in rows]
+        values = [_columns(row) for row in rows]
         async with self._engine.begin() as connection:
             await connection.execute(self._insert, values)
         self.written += len(rows)
 
     async def _replay(self) -> None:
-        rows = await asyncio.to_thread(_read, self._spool)
         try:
+            rows, unreadable = await asyncio.to_thread(_read, self._spool)
             for start in range(0, len(rows), BATCH_ROWS):
                 await self._store(rows[start : start + BATCH_ROWS])
-        except (SQLAlchemyError, OSError):
+            self._spool.unlink(missing_ok=True)
+        except Exception as error:  # as in _write; nothing may end the task
             self._replay_at = asyncio.get_running_loop().time() + RETRY_S
+            _log.warning("spooled CDRs not written yet", spool=str(self._spool), error=str(error)[:200])
             return
         self._replay_at = None
-        self._spool.unlink(missing_ok=True)
-        _log.info("spooled CDRs written", rows=len(rows))
+        _log.info("spooled CDRs written", rows=len(rows), unreadable=unreadable)
 
 
 def _append(spool: Path, rows: list[CdrRow]) -> None:
     spool.parent.mkdir(parents=True, exist_ok=True)
-    with spool.open("ab") as file:
+    with spool.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":  # torn: the next row must not become part of it
+                file.write(b"\n")
         file.write(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
         file.flush()
         os.fsync(file.fileno())
 
 
-def _read(spool: Path) -> list[CdrRow]:
-    rows = []
-    for line in spool.read_bytes().splitlines():
-        # a line torn by a full disk or a crash was not taken as written: its row was held, or its call counted as lost
+def _read(spool: Path) -> tuple[list[CdrRow], int]:
+    """The rows, and how many lines are none.
+
+    A line torn by a full disk or a crash was not taken as written: its row was held, or its call counted as lost.
+    """
+    if not spool.exists():
+        return [], 0
+    rows, lines = [], spool.read_bytes().splitlines()
+    for line in lines:
         with contextlib.suppress(msgspec.DecodeError):
             rows.append(msgspec.json.decode(line, type=CdrRow))
-    return rows
+    return rows, len(lines) - len(rows)
+
+
+def _columns(row: CdrRow) -> dict[str, Any]:
+    """A row as every database takes it: one that PostgreSQL refuses would keep the others of its batch out too."""
+    values = msgspec.structs.asdict(row)
+    for name, width in _WIDTHS.items():
+        values[name] = values[name].replace("\0", "")[:width]
+    return values
 
 
 def _insert_once(engine: AsyncEngine) -> Insert:
