@@ -35,6 +35,8 @@ class Bindings:
         self._own: dict[str, dict[str, Contact]] = {}
         self._remote: dict[str, dict[tuple[str, str], Binding]] = {}
         self._expiry: list[tuple[float, str, str]] = []
+        self._due: dict[tuple[str, str], float] = {}
+        """(aor, key) -> when its entry in `_expiry` is due; entries with another time are void."""
         self._count = 0
 
     def __len__(self) -> int:
@@ -49,10 +51,15 @@ class Bindings:
         contacts = self._own.setdefault(aor, {})
         old = contacts.get(contact.key)
         contacts[contact.key] = contact
-        if old is None:
-            self._count += 1
-            heapq.heappush(self._expiry, (contact.expires_at, aor, contact.key))
+        self._count += old is None
+        self._watch(aor, contact)
         return old is None or old.binding != contact.binding
+
+    def _watch(self, aor: str, contact: Contact) -> None:
+        due = self._due.get((aor, contact.key))
+        if due is None or contact.expires_at < due:  # a later expiry is looked at again when the entry is due
+            self._due[aor, contact.key] = contact.expires_at
+            heapq.heappush(self._expiry, (contact.expires_at, aor, contact.key))
 
     def remove(self, aor: str, key: str) -> Contact | None:
         """Take a contact out; None when it is not there."""
@@ -85,14 +92,15 @@ class Bindings:
         """(aor, key) of contacts that are over; call `remove` for each."""
         expired = []
         while self._expiry and self._expiry[0][0] <= now:
-            _, aor, key = heapq.heappop(self._expiry)
-            contact = self._own.get(aor, {}).get(key)
-            if contact is None:
+            due, aor, key = heapq.heappop(self._expiry)
+            if self._due.get((aor, key)) != due:
                 continue
-            if contact.expires_at <= now:
+            del self._due[aor, key]
+            contact = self._own.get(aor, {}).get(key)
+            if contact is not None and contact.expires_at <= now:
                 expired.append((aor, key))
-            else:
-                heapq.heappush(self._expiry, (contact.expires_at, aor, key))
+            elif contact is not None:
+                self._watch(aor, contact)
         return expired
 
     def put_remote(self, key: str, binding: Binding) -> None:

@@ -114,6 +114,7 @@ class Registrar:
             contacts = (
                 [] if request.get(b"contact") == b"*" else [parse_name_addr(c) for c in request.values(b"contact")]
             )
+            keyed = [(_key(contact), contact) for contact in contacts]
             star = request.get(b"contact") == b"*"
             default = _default_expires(request)
         except SipSyntaxError as error:
@@ -125,7 +126,7 @@ class Registrar:
             if default != 0 or len(request.values(b"contact")) != 1:
                 return Answer(400, b"Contact: * needs Expires: 0 and stands alone")
             return self._unregister_all(agent, request, now)
-        return self._update(agent, contacts, default, request, flow, now)
+        return self._update(agent, keyed, default, request, flow, now)
 
     def _unregister_all(self, aor: str, request: Request, now: float) -> Answer:
         for key, contact in list(self.bindings.contacts(aor).items()):
@@ -134,28 +135,29 @@ class Registrar:
         return self._listing(aor, now)
 
     def _update(
-        self, aor: str, contacts: list[NameAddr], default: int, request: Request, flow: Flow, now: float
+        self, aor: str, contacts: list[tuple[str, NameAddr]], default: int, request: Request, flow: Flow, now: float
     ) -> Answer:
         """RFC 3261 10.3 steps 6 to 8: check everything, then change; a refused request changes nothing."""
         wanted: list[tuple[str, NameAddr, int]] = []
-        for contact in contacts:
+        for key, contact in contacts:
             expires = _expires_of(contact, default)
             if 0 < expires < MIN_EXPIRES_S:
                 return Answer(423, None, [(b"min-expires", b"%d" % MIN_EXPIRES_S)])
-            key = _key(contact)
             old = self.bindings.contacts(aor).get(key)
             if old is not None and old.call_id == request.call_id and old.cseq >= request.cseq:
                 return Answer(500, b"CSeq out of order", [(b"retry-after", b"1")])
             wanted.append((key, contact, min(expires, MAX_EXPIRES_S)))
-        live = {key for key, _, expires in wanted if expires} | set(self.bindings.contacts(aor))
-        live -= {key for key, _, expires in wanted if not expires}
+        made = {key for key, _, expires in wanted if expires}
+        # a phone with a new address ends the old one in the same request: under one instance that is the same binding
+        ended = [key for key, _, expires in wanted if not expires and key not in made]
+        live = (made | set(self.bindings.contacts(aor))).difference(ended)
         if len(live) > self._max_contacts:
             return Answer(403, b"Too many contacts, at most %d" % self._max_contacts)
         for key, contact, expires in wanted:
-            if expires == 0:
-                self._end(aor, key)
-            else:
+            if expires:
                 self._bind(aor, key, contact, expires, request, flow, now)
+        for key in ended:  # last, so that the agent is not logged out in between
+            self._end(aor, key)
         return self._listing(aor, now)
 
     def _bind(

@@ -45,13 +45,17 @@ SIPP_BRANCH: Final = MAGIC_COOKIE + b"-"
 
 
 class Credentials:
-    """What is stored of a user: H(username:realm:password) in hexadecimal, for both algorithms."""
+    """What is stored of a user: H(username:realm:password) in hexadecimal, for both algorithms or one of them."""
 
     __slots__ = ("ha1_md5", "ha1_sha256")
 
     def __init__(self, ha1_sha256: bytes, ha1_md5: bytes) -> None:
         self.ha1_sha256 = ha1_sha256
         self.ha1_md5 = ha1_md5
+
+    def of(self, algorithm: bytes) -> bytes:
+        """The hash for an algorithm, empty when it is not stored."""
+        return self.ha1_sha256 if algorithm == SHA256 else self.ha1_md5
 
 
 # Checked against when the user is unknown, so that the work done does not tell; no password hashes to it.
@@ -147,12 +151,14 @@ class DigestServer:
             return Verdict(Outcome.CHALLENGE)
         username = answer.username
         known = lookup(username)
-        stored = NOBODY if known is None else known
-        ha1 = stored.ha1_sha256 if answer.algorithm == SHA256 else stored.ha1_md5
+        ha1 = b"" if known is None else known.of(answer.algorithm)
+        proven = bool(ha1)  # a user without a hash for this algorithm is nobody: the empty one is known to all
+        if not proven:
+            ha1 = NOBODY.of(answer.algorithm)
         # The uri parameter is not compared with the Request-URI: proxies and SIPp differ there, and the response
         # covers it either way.
         right = hmac.compare_digest(answer.expected(ha1, request.method), answer.response)
-        if not right or known is None:
+        if not right or not proven:
             return Verdict(Outcome.WRONG, username)
         serial = self._serial_of(answer.nonce, now)
         if serial is None or not self._use(serial, answer.count, now):

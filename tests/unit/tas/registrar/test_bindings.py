@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from common.contracts.agents import Binding
 from tas.registrar.bindings import Bindings, Contact, topic_key
 from tas.registrar.registrar import contact_key
@@ -45,7 +43,6 @@ def test_refreshed_contact_lives_on() -> None:
     assert len(phone.registrar.bindings) == 0
 
 
-@pytest.mark.xfail(strict=True, reason="a refresh does not move the heap's entry to an earlier time")
 def test_contact_refreshed_for_a_shorter_time_ends_then() -> None:
     bindings = Bindings()
     bindings.put("1001", contact(expires_at=3600.0))
@@ -53,7 +50,6 @@ def test_contact_refreshed_for_a_shorter_time_ends_then() -> None:
     assert bindings.take_expired(61.0) == [("1001", "a")]
 
 
-@pytest.mark.xfail(strict=True, reason="entries of ended contacts are pushed again while the contact is back")
 def test_phone_that_comes_and_goes_leaves_one_entry() -> None:
     bindings = Bindings()
     for number in range(100):
