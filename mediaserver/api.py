@@ -8,8 +8,8 @@ from common.contracts.ids import SessionId
 from common.contracts.media import ServerState
 from common.service.http.aio import json, problem, requires
 from common.service.http.tokens import TokenStore
+from mediaserver.checks import SessionError
 from mediaserver.control.aio import ControlDoor
-from mediaserver.sessions import SessionError
 
 
 def add_routes(app: web.Application, door: ControlDoor, tokens: TokenStore) -> None:

@@ -53,11 +53,27 @@ def rtp_socket(address: str, port: int) -> socket.socket:
 def load_all_prompts(settings: MediaServerSettings, folder: Path, engine: Engine) -> Prompts:
     """Load prompts, name the bad ones in the log."""
     path = folder / settings.prompts.folder
+    if not path.is_dir():
+        _log.error("no such folder: no prompt can be played", folder=str(path))
     prompts, errors = load_prompts(path, engine.load_prompt)
     for error in errors:
         _log.error("prompt left out", error=str(error))
     _log.info("prompts loaded", folder=str(path), count=len(prompts))
     return prompts
+
+
+def read_token(settings: MediaServerSettings, folder: Path) -> str:
+    """The secret of control.token_file, empty when none is configured; raises ConfigError when it cannot be used."""
+    token_file = settings.control.token_file
+    if token_file is None:
+        return ""
+    try:
+        token = (folder / token_file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"control.token_file: {folder / token_file} cannot be read: {error}") from error
+    if not token:
+        raise ConfigError(f"control.token_file: {folder / token_file} is empty; without a token every peer is believed")
+    return token
 
 
 class MediaProcess:
@@ -82,8 +98,9 @@ class MediaProcess:
             shards=engine.shards,
             rtp_timeout_ms=int(rtp.timeout_s * 1000),
         )
-        token_file = settings.control.token_file
-        token = token_file.read_text().strip() if token_file is not None else ""
+        token = read_token(settings, folder)
+        tokens_file = settings.http.tokens_file
+        self._tokens = TokenStore.from_file(folder / tokens_file if tokens_file is not None else None)
         self._server = MediaServer(settings.name, secrets.token_hex(4), token, sessions)
         self._door = ControlDoor(self._server)
         self._registry = make_registry()
@@ -112,7 +129,7 @@ class MediaProcess:
         loop = asyncio.get_running_loop()
         loop.add_reader(self._engine.event_fd, self._events_wait)
         app = make_app(health=self.health, registry=self._registry)
-        add_routes(app, self._door, TokenStore.from_file(settings.http.tokens_file))
+        add_routes(app, self._door, self._tokens)
         try:
             await self._door.start(settings.control.host, settings.control.port)
             runner = await start_http(app, settings.http.host, settings.http.port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,17 @@ from common.contracts.media import CONNECTION_POINTS_LIMIT
 from common.service.config import Settings
 
 ENV_PREFIX: Final = "OPENTAS_MEDIASERVER__"
+
+
+UNSPECIFIED: Final = "0.0.0.0"
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class _Strict(BaseModel):
@@ -27,6 +39,15 @@ class RtpSettings(_Strict):
     port_high: int = Field(default=21999, ge=1025, le=65535)
     timeout_s: float = Field(default=60.0, ge=0, le=3600)
     """A peer that should send is reported after this long a silence; 0: never."""
+
+    @model_validator(mode="after")
+    def _addresses(self) -> RtpSettings:
+        for key, text in (("address", self.address), ("advertised", self.advertised)):
+            if text and not _is_ipv4(text):
+                raise ValueError(f"{key} must be an IPv4 address, not {text!r}")
+        if self.address == UNSPECIFIED and self.advertised in ("", UNSPECIFIED):
+            raise ValueError(f"address {UNSPECIFIED} needs advertised: peers must be told where to send")
+        return self
 
     @model_validator(mode="after")
     def _range(self) -> RtpSettings:
@@ -89,3 +110,13 @@ class MediaServerSettings(Settings):
     prompts: PromptSettings = PromptSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _ports_for_all(self) -> MediaServerSettings:
+        ports = (self.rtp.port_high - self.rtp.port_low - self.rtp.port_low % 2) // 2 + 1
+        if ports < self.engine.connection_points:
+            raise ValueError(
+                f"rtp.port_low to rtp.port_high has {ports} even ports, too few for "
+                f"{self.engine.connection_points} engine.connection_points"
+            )
+        return self

@@ -35,6 +35,8 @@ class MediaMetrics(Collector):
         refused.add_metric([self._name], self._sessions.refused_full)
         yield refused
         for key, value in self._engine.engine_statistics().items():
+            if key == "active":  # what media_connection_points says of the sessions
+                continue
             counter = CounterMetricFamily(f"media_engine_{key}", f"Native engine: {key}", labels=["server"])
             counter.add_metric([self._name], value)
             yield counter

@@ -29,6 +29,8 @@ def read_wav(path: Path) -> bytes:
             if wav.getnframes() > MAX_PROMPT_S * SAMPLE_RATE_HZ:
                 raise PromptError(f"{path}: longer than {MAX_PROMPT_S} s")
             samples: bytes = wav.readframes(wav.getnframes())
+            if len(samples) != 2 * wav.getnframes():
+                raise PromptError(f"{path}: cut off in the middle")
             return samples
     except (OSError, EOFError, wave.Error) as error:
         raise PromptError(f"{path}: not a readable WAV: {error}") from error
@@ -62,4 +64,6 @@ def load_prompts(folder: Path, load: Callable[[bytes], int]) -> tuple[Prompts, l
             handles[path.stem] = load(read_wav(path))
         except PromptError as error:
             errors.append(error)
+        except MemoryError as error:
+            errors.append(PromptError(f"{path}: {error}"))
     return Prompts(handles), errors

@@ -69,7 +69,8 @@ class MediaServer:
         """Drain or take sessions again; every TAS hears at once."""
         self.sessions.draining = state is ServerState.DRAINING
         for link in self.links:
-            link.send_status()
+            if link.node:
+                link.send_status()
 
     def link_lost(self, link: Listener, now: float) -> None:
         """A connection is gone; the last one of a node makes its sessions orphans."""

@@ -19,15 +19,16 @@ from common.contracts.media import (
     SessionModify,
     Statistics,
 )
-from common.contracts.rpc import INVALID_PARAMS, RpcError
+from common.contracts.rpc import INVALID_PARAMS
+from mediaserver.checks import SessionError, check_digits, check_play, check_remote
+from mediaserver.engine import EngineBusy
 from mediaserver.ports import PortPool
 from mediaserver.prompts import Prompts
 
 MAX_BIND_TRIES: Final = 16
 """Ports of the range may be in use by others; so many are tried before giving up."""
-DTMF_DIGITS: Final = frozenset("0123456789*#ABCD")
-MAX_DIGITS: Final = 64
-PTIMES_MS: Final = frozenset(range(10, 61, 10))
+MAX_COMMANDS: Final = 8
+"""Engine commands that one request stages at most; when there is no room for them it is refused before any of it."""
 
 CODEC_NUMBERS: Final = {Codec.PCMU: 0, Codec.PCMA: 1}
 """The engine's PCMU and PCMA."""
@@ -36,6 +37,7 @@ CODEC_NUMBERS: Final = {Codec.PCMU: 0, Codec.PCMA: 1}
 class Engine(Protocol):
     """What sessions need of the native engine (see engine/_engine.pyi)."""
 
+    def room(self, shard: int = 0) -> int: ...
     def add(self, fd: int, shard: int = 0) -> int: ...
     def set_remote(
         self, cp: int, address: str, port: int, codec: int, payload_type: int, ptime_ms: int,
@@ -54,23 +56,16 @@ class Engine(Protocol):
     def statistics(self, cp: int) -> tuple[int, int, int, int, int, float, int, int, int]: ...
 
 
-class SessionError(Exception):
-    """A request that is refused; `error` goes into the reply."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.error = RpcError(code, message)
-
-
 class Session:
     """One connection point."""
 
-    __slots__ = ("bridged", "call_uid", "cp", "node", "port", "remote", "session")
+    __slots__ = ("bridged", "call_uid", "cp", "node", "port", "remote", "session", "shard")
 
-    def __init__(self, session: SessionId, call_uid: str, node: str, cp: int, port: int) -> None:
+    def __init__(self, session: SessionId, call_uid: str, node: str, shard: int, cp: int, port: int) -> None:
         self.session = session
         self.call_uid = call_uid
         self.node = node
+        self.shard = shard
         self.cp = cp
         self.port = port
         self.remote: Remote | None = None
@@ -130,63 +125,55 @@ class Sessions:
         if len(self.sessions) >= self.limit:
             self.refused_full += 1
             raise SessionError(ErrorCode.FULL, f"all {self.limit} connection points are taken")
-        prompts = self._check(request.remote, request.play, request.bridge)
-        bound, port = self._bind_port(now)
-        cp = self._engine.add(bound.detach(), crc32(request.call_uid.encode()) % self._shards)
-        session = Session(request.session, request.call_uid, node, cp, port)
+        prompts = self._check(request.remote, request.play)
+        # a bridge lives on one shard
+        shard = (
+            crc32(request.call_uid.encode()) % self._shards
+            if request.bridge is None
+            else self._find(request.bridge).shard
+        )
+        self._check_room(shard, MAX_COMMANDS)
+        cp, port = self._take_point(shard, now)
+        session = Session(request.session, request.call_uid, node, shard, cp, port)
         self.sessions[request.session] = session
         self._by_cp[cp] = request.session
-        if request.remote is not None:
-            self._set_remote(session, request.remote)
-        if request.bridge is not None:
-            self._bridge(session, request.bridge)
-        elif request.echo:
-            self._engine.echo(cp, True)
-        elif request.play is not None:
-            self._play(session, request.play, prompts)
-        self._engine.flush()
+        self._apply(session, request.remote, request.bridge, request.echo or None, request.play, prompts)
         return session
 
     def modify(self, request: SessionModify) -> None:
         """Set what is given, in the order the contract says."""
         session = self._find(request.session)
-        prompts = self._check(request.remote, request.play, request.bridge)
-        engine = self._engine
+        prompts = self._check(request.remote, request.play)
+        if request.bridge is not None:
+            self._check_bridge(session, self._find(request.bridge))
+        self._check_room(session.shard, MAX_COMMANDS)
         if request.unbridge:
             self._unbridge(session)
         if request.stop_play:
-            engine.stop_play(session.cp)
-        if request.remote is not None:
-            self._set_remote(session, request.remote)
-        if request.bridge is not None:
-            self._bridge(session, request.bridge)
-        if request.echo is not None:
-            engine.echo(session.cp, request.echo)
-        if request.play is not None:
-            self._play(session, request.play, prompts)
-        engine.flush()
+            self._engine.stop_play(session.cp)
+        self._apply(session, request.remote, request.bridge, request.echo, request.play, prompts)
 
     def send_digits(self, request: SendDigits) -> None:
         """Send RFC 4733 digits."""
         session = self._find(request.session)
-        digits = request.digits.upper()
-        if not digits or len(digits) > MAX_DIGITS or not DTMF_DIGITS.issuperset(digits):
-            raise SessionError(INVALID_PARAMS, f"digits must be 1 to {MAX_DIGITS} of 0-9 * # A-D")
-        if not (40 <= request.duration_ms <= 5000 and 20 <= request.gap_ms <= 5000):
-            raise SessionError(INVALID_PARAMS, "duration_ms must be 40 to 5000 and gap_ms 20 to 5000")
-        self._engine.send_digits(session.cp, digits.encode(), request.duration_ms, request.gap_ms)
+        digits = check_digits(request)
+        if session.remote is None or session.remote.dtmf_payload_type is None:
+            raise SessionError(INVALID_PARAMS, "the peer takes no telephone events: no dtmf_payload_type in its remote")
+        self._check_room(session.shard, MAX_COMMANDS)
+        self._engine.send_digits(session.cp, digits, request.duration_ms, request.gap_ms)
         self._engine.flush()
 
     def delete(self, sessions: list[SessionId], now: float) -> list[Statistics]:
         """Give connection points back; unknown ones are ignored."""
-        gone = [self.sessions.pop(name) for name in sessions if name in self.sessions]
-        for session in gone:
-            self._unbridge(session)
-            self._by_cp.pop(session.cp, None)
+        gone = [self.sessions[name] for name in dict.fromkeys(sessions) if name in self.sessions]
+        for shard in {session.shard for session in gone}:
+            self._check_room(shard, 2 * len(gone))
         statistics = [self.statistics(session) for session in gone]
         for session in gone:
+            self._unbridge(session)
             self._engine.remove(session.cp)
             self._ports.give_back(session.port, now)
+            del self.sessions[session.session], self._by_cp[session.cp]
         if gone:
             self._engine.flush()
         return statistics
@@ -228,19 +215,25 @@ class Sessions:
 
     def node_lost(self, node: str, now: float) -> None:
         """A TAS node's last link is gone; its sessions keep their sound for ORPHAN_GRACE_S."""
-        self._orphans[node] = now + ORPHAN_GRACE_S
+        if any(session.node == node for session in self.sessions.values()):
+            self._orphans[node] = now + ORPHAN_GRACE_S
 
     def next_timeout(self) -> float | None:
         """When orphans end."""
         return min(self._orphans.values(), default=None)
 
     def handle_timeout(self, now: float) -> list[str]:
-        """End orphans whose grace is over; returns the nodes they belonged to."""
+        """End orphans whose grace is over; returns their nodes. What a busy engine does not take comes next time."""
         over = [node for node, deadline in self._orphans.items() if deadline <= now]
+        ended = []
         for node in over:
+            try:
+                self.delete(self.of_node(node), now)
+            except SessionError:
+                continue
             del self._orphans[node]
-            self.delete(self.of_node(node), now)
-        return over
+            ended.append(node)
+        return ended
 
     # Inside.
 
@@ -250,32 +243,75 @@ class Sessions:
             raise SessionError(ErrorCode.NO_SESSION, f"no session {name}")
         return session
 
-    def _check(self, remote: Remote | None, play: Play | None, bridge: SessionId | None) -> list[int]:
-        if bridge is not None:
-            self._find(bridge)
+    def _check_room(self, shard: int, commands: int) -> None:
+        if self._engine.room(shard) < commands:
+            raise SessionError(ErrorCode.BUSY, "the engine is busy: try again in a millisecond")
+
+    def _check_bridge(self, session: Session, other: Session) -> None:
+        if other is session:
+            raise SessionError(INVALID_PARAMS, f"session {session.session} cannot be bridged with itself")
+        if other.shard != session.shard:
+            raise SessionError(INVALID_PARAMS, "sessions of unlike call_uid are on unlike shards: no bridge")
+
+    def _check(self, remote: Remote | None, play: Play | None) -> list[int]:
         if remote is not None:
-            _check_remote(remote)
+            check_remote(remote)
         if play is None:
             return []
-        if not play.files or (play.loop_from is not None and not 0 <= play.loop_from < len(play.files)):
-            raise SessionError(INVALID_PARAMS, "play needs files, and loop_from must be an index into them")
+        check_play(play)
         try:
             return self._prompts.find(play.files)
         except KeyError as error:
             known = ", ".join(self._prompts.names) or "none"
             raise SessionError(ErrorCode.NO_FILE, f"no prompt {error.args[0]!r} here; there are: {known}") from error
 
+    def _take_point(self, shard: int, now: float) -> tuple[int, int]:
+        """A connection point of the engine and its port."""
+        bound, port = self._bind_port(now)
+        try:
+            cp = self._engine.add(bound.fileno(), shard)
+        except (EngineBusy, ValueError):
+            bound.close()
+            self._ports.give_back(port, now)
+            raise
+        bound.detach()  # the engine closes it
+        return cp, port
+
     def _bind_port(self, now: float) -> tuple[socket.socket, int]:
+        problem = "widen rtp.port_low to rtp.port_high"
         for _ in range(MAX_BIND_TRIES):
             port = self._ports.take(now)
             if port is None:
                 break
             try:
                 return self._bind(port), port
-            except OSError:
+            except OSError as error:
                 self._ports.give_back(port, now)
+                problem = str(error)
         self.refused_full += 1
-        raise SessionError(ErrorCode.FULL, "no free RTP port: widen rtp.port_low to rtp.port_high")
+        raise SessionError(ErrorCode.FULL, f"no free RTP port: {problem}")
+
+    def _apply(
+        self,
+        session: Session,
+        remote: Remote | None,
+        bridge: SessionId | None,
+        echo: bool | None,
+        play: Play | None,
+        prompts: list[int],
+    ) -> None:
+        """What create and modify have in common, in the contract's order, all in one tick."""
+        if remote is not None:
+            self._set_remote(session, remote)
+        if bridge is not None:
+            self._bridge(session, self._find(bridge))
+        if echo is not None:
+            if echo:
+                self._unbridge(session)
+            self._engine.echo(session.cp, echo)
+        if play is not None:
+            self._play(session, play, prompts)
+        self._engine.flush()
 
     def _set_remote(self, session: Session, remote: Remote) -> None:
         session.remote = remote
@@ -293,8 +329,7 @@ class Sessions:
             self._rtp_timeout_ms if remote.receive else 0,
         )
 
-    def _bridge(self, session: Session, other_name: SessionId) -> None:
-        other = self._find(other_name)
+    def _bridge(self, session: Session, other: Session) -> None:
         for one in (session, other):
             self._unbridge(one)
         session.bridged, other.bridged = other.session, session.session
@@ -312,12 +347,3 @@ class Sessions:
     def _play(self, session: Session, play: Play, prompts: list[int]) -> None:
         loop_from = -1 if play.loop_from is None else play.loop_from
         self._engine.play(session.cp, play.play_id, prompts, loop_from, play.interrupt_on_digit)
-
-
-def _check_remote(remote: Remote) -> None:
-    try:
-        socket.inet_aton(remote.address)
-    except OSError as error:
-        raise SessionError(INVALID_PARAMS, f"remote.address must be an IPv4 address, not {remote.address!r}") from error
-    if not 0 < remote.port < 65536 or not 0 <= remote.payload_type < 128 or remote.ptime_ms not in PTIMES_MS:
-        raise SessionError(INVALID_PARAMS, "remote: port 1-65535, payload_type 0-127, ptime_ms 10, 20 … 60")

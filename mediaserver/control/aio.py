@@ -13,6 +13,9 @@ from mediaserver.server import MediaServer
 MAX_UNSENT_BYTES: Final = 1024 * 1024
 """A TAS that does not read for so long is dropped; its sessions wait for it."""
 
+HELLO_TIMEOUT_S: Final = 5.0
+"""A connection that has not introduced itself by then is dropped."""
+
 _log = get_logger("control")
 
 
@@ -21,6 +24,7 @@ class _Connection(asyncio.Protocol):
         self.door = door
         self.link = ControlLink(door.server)
         self.transport: asyncio.Transport | None = None
+        self.hello_by = door.clock() + HELLO_TIMEOUT_S
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, transport)  # uvloop's is none by type
@@ -81,6 +85,8 @@ class ControlDoor:
         for connection in list(self.connections):
             if connection.link.node:
                 connection.link.send_status()
+            elif now > connection.hello_by and connection.transport is not None:
+                connection.transport.abort()
             connection.flush()
         self._timer = asyncio.get_running_loop().call_later(STATUS_INTERVAL_S, self._tick)
 

@@ -36,9 +36,12 @@ from common.contracts.rpc import (
     encode_result,
 )
 from common.service.lines import LineSplitter, LineTooLong
+from mediaserver.checks import SessionError
 from mediaserver.engine import EngineBusy
 from mediaserver.server import MediaServer
-from mediaserver.sessions import SessionError
+
+MAX_ID: Final = 2**63 - 1
+MAX_NODE_NAME: Final = 64
 
 
 class ControlLink:
@@ -90,7 +93,10 @@ class ControlLink:
         except ProtocolError as error:
             self._fail(str(error))
             return
-        if message.method is None or message.id is None:
+        except RecursionError:
+            self._fail("nested too deeply")
+            return
+        if message.method is None or message.id is None or not 0 <= message.id <= MAX_ID:
             self._fail("a TAS sends requests with method and id, nothing else")
             return
         entry = METHODS.get(message.method)
@@ -106,7 +112,7 @@ class ControlLink:
         try:
             params = msgspec.json.decode(message.params, type=type_)
             self._buffer.append(encode_result(message.id, handler(self, params, now)))
-        except msgspec.ValidationError as error:
+        except msgspec.DecodeError as error:
             self._reply_error(message.id, INVALID_PARAMS, f"{message.method}: {error}")
         except SessionError as error:
             self._buffer.append(encode_error(message.id, error.error))
@@ -122,6 +128,11 @@ class ControlLink:
 
     def _hello(self, params: Hello, now: float) -> HelloResult:
         server = self._server
+        if self.node:
+            raise SessionError(INVALID_REQUEST, f"hello was said already, by {self.node}")
+        if not 0 < len(params.node) <= MAX_NODE_NAME:
+            self.close = True
+            raise SessionError(INVALID_PARAMS, f"node must be a name of 1 to {MAX_NODE_NAME} characters")
         if params.version != VERSION:
             self.close = True
             raise SessionError(
