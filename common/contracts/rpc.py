@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
+from common.contracts.wire import FAULTS, check_utf8
+
 MAX_LINE_BYTES: Final = 256 * 1024
 """Longest line either end accepts; a longer one ends the link."""
 
@@ -66,8 +68,9 @@ _encoder = msgspec.json.Encoder()
 def decode_line(line: bytes) -> Incoming:
     """Decode one line without its newline; raises ProtocolError."""
     try:
+        check_utf8(line)
         message = _incoming.decode(line)
-    except msgspec.DecodeError as error:
+    except FAULTS as error:
         raise ProtocolError(f"not a JSON-RPC line: {error}") from error
     if message.jsonrpc != "2.0":
         raise ProtocolError('member "jsonrpc" must be "2.0"')

@@ -37,7 +37,10 @@ def binding(node: str, aor: str, key: str) -> str:
 
 def parse_binding(topic: str) -> tuple[str, str, str]:
     """(node, aor, key) of a binding's topic; raises ValueError for another topic."""
-    node, aor, key = topic.removeprefix(f"{ROOT}/bindings/").split("/")
+    prefix = f"{ROOT}/bindings/"
+    if not topic.startswith(prefix):
+        raise ValueError(f"not a binding's topic: {topic}")
+    node, aor, key = topic.removeprefix(prefix).split("/")
     return node, unquote(aor), key
 
 

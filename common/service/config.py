@@ -1,23 +1,33 @@
 """Reading configuration: TOML files into strict pydantic models, environment variables on top.
 
-An unknown or bad key is refused with the file, the dotted key, what is wrong and what is allowed.
+An unknown or bad key is refused with the file (or the environment variable), the dotted key, what is wrong and what
+is allowed.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import tomllib
 import types
 import typing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 SettingsT = TypeVar("SettingsT", bound="Settings")
 
-ENV_DELIMITER = "__"
+Location = tuple[int | str, ...]
+
+ENV_DELIMITER: Final = "__"
+HIDDEN: Final = "…"
+_SECRET_WORDS: Final = ("password", "ha1", "token", "secret")
+_TABLE_EXPECTED: Final = ("model_type", "model_attributes_type", "dict_type")
+_CREDENTIALS: Final = re.compile(r"//[^@/]*@")
 
 
 class ConfigError(Exception):
@@ -45,10 +55,35 @@ class Settings(BaseSettings):
 def load_settings(model: type[SettingsT], path: Path, *, env_prefix: str) -> SettingsT:
     """Load a process's main file with overrides from the environment; raises ConfigError."""
     values = read_toml(path)
+    variables = _variables(env_prefix)
+    for location, name in variables.items():
+        if location[0] not in model.model_fields:
+            allowed = ", ".join(allowed_keys(model, ()))
+            raise ConfigError(f"environment {name}: {location[0]}: unknown key; allowed: {allowed}")
     try:
         return model(_env_prefix=env_prefix, **values)
     except ValidationError as error:
-        raise ConfigError(explain(model, path, error)) from error
+        raise ConfigError(explain(model, path, error, variables)) from error
+    except SettingsError as error:
+        names = ", ".join(name for name in variables.values() if not _is_json(os.environ[name]))
+        raise ConfigError(f"environment {names}: not valid JSON, in which tables and lists are given there") from error
+
+
+def _variables(prefix: str) -> dict[Location, str]:
+    """Environment variables that are settings, by the key they set; empty ones do not count."""
+    return {
+        tuple(name[len(prefix) :].lower().split(ENV_DELIMITER)): name
+        for name, value in os.environ.items()
+        if name.upper().startswith(prefix.upper()) and value
+    }
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def load_file(model: type[ModelT], path: Path) -> ModelT:
@@ -70,28 +105,49 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
 
 
-def explain(model: type[BaseModel], path: Path, error: ValidationError) -> str:
-    """All faults of a file, a line each: `file: key: problem; allowed: …`."""
+def explain(
+    model: type[BaseModel], path: Path, error: ValidationError, variables: dict[Location, str] | None = None
+) -> str:
+    """All faults of a file, a line each: `file: key: problem (given: …)`, or `environment NAME: key: …`."""
     lines = []
     for fault in error.errors(include_url=False, include_context=False):
         location = fault["loc"]
-        key = ".".join(str(part) for part in location) or "(top level)"
+        key = _shown_key(model, location)
+        source = _source(path, location, variables or {})
         if fault["type"] == "extra_forbidden":
-            lines.append(f"{path}: {key}: unknown key; allowed: {', '.join(allowed_keys(model, location[:-1]))}")
+            lines.append(f"{source}: {key}: unknown key; allowed: {', '.join(allowed_keys(model, location[:-1]))}")
         elif fault["type"] == "missing":
-            lines.append(f"{path}: {key}: is missing and has no default")
+            lines.append(f"{source}: {key}: is missing and has no default")
         else:
-            given = "" if isinstance(fault["input"], dict) else f" (given: {_shown(key, fault['input'])})"
-            lines.append(f"{path}: {key}: {fault['msg']}{given}")
+            hidden = isinstance(fault["input"], dict) or fault["type"] in _TABLE_EXPECTED
+            given = "" if hidden else f" (given: {_shown(key, fault['input'])})"
+            lines.append(f"{source}: {key}: {fault['msg'].removeprefix('Value error, ')}{given}")
     return "\n".join(lines)
+
+
+def _source(path: Path, location: Location, variables: dict[Location, str]) -> str:
+    for length in range(len(location), 0, -1):
+        name = variables.get(tuple(str(part) for part in location[:length]))
+        if name is not None:
+            return f"environment {name}"
+    return str(path)
+
+
+def _shown_key(model: type[BaseModel], location: Location) -> str:
+    """The dotted key; where a file's keys are the secrets (`secret_keys`) all but the tables' names is hidden."""
+    secret = getattr(model, "secret_keys", False)
+    parts = [HIDDEN if secret and part not in model.model_fields else str(part) for part in location]
+    return ".".join(parts) or "(top level)"
 
 
 def _shown(key: str, value: object) -> str:
     """A value for an error text; secrets stay secret."""
-    return "…" if any(word in key for word in ("password", "ha1", "token", "secret")) else repr(value)[:80]
+    if any(word in key for word in _SECRET_WORDS):
+        return HIDDEN
+    return _CREDENTIALS.sub(f"//{HIDDEN}@", repr(value))[:80]
 
 
-def allowed_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+def allowed_keys(model: type[BaseModel], location: Location) -> list[str]:
     """Keys that a table at `location` of a file of `model` may have."""
     current: Any = model
     for part in location:

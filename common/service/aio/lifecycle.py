@@ -12,6 +12,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from common.service.config import ConfigError
+
 GC_THRESHOLDS: Final = (50_000, 20, 100)
 """Calls make no cycles (a test counts them), so the collector may run rarely: its pauses are what limits a Python
 SIP server first."""
@@ -44,14 +46,21 @@ def settle_collector() -> None:
 
 
 def run(main: Callable[[Lifecycle], Awaitable[int]]) -> int:
-    """Run a process's main on uvloop (asyncio's loop where uvloop is absent) until it returns its exit code."""
+    """Run a process's main on uvloop (asyncio's loop where uvloop is absent) until it returns its exit code.
+
+    A ConfigError ends it with its text and 1: a file that is read late (tokens) fails like one that is read early.
+    """
 
     async def guarded() -> int:
         lifecycle = Lifecycle()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, lifecycle.on_terminate)
         loop.add_signal_handler(signal.SIGINT, lifecycle.on_interrupt)
-        return await main(lifecycle)
+        try:
+            return await main(lifecycle)
+        except ConfigError as error:
+            print(error, file=sys.stderr)
+            return 1
 
     if sys.platform == "linux":
         import uvloop

@@ -34,7 +34,7 @@ class MemoryHub:
 
     def replay(self, bus: MemoryBus, pattern: str) -> None:
         """Give a new subscription what is retained."""
-        for topic, payload in self._retained.items():
+        for topic, payload in list(self._retained.items()):
             if matches(pattern, topic):
                 bus.receive(topic, payload)
 
@@ -60,11 +60,15 @@ class MemoryBus:
         self._sealer = Sealer(node, incarnation)
         self._subscriptions: list[tuple[str, Handler]] = []
         self._listeners: list[Callable[[bool], None]] = []
+        self._kept: list[tuple[str, bytes]] = []
 
     def connect(self) -> None:
-        """Connect and receive retained messages."""
+        """Connect, send the retained messages that waited and receive those of others."""
         self.connected = True
         self._hub.join(self)
+        kept, self._kept = self._kept, []
+        for topic, payload in kept:
+            self._hub.accept(topic, payload, True)
         for pattern, _ in list(self._subscriptions):
             self._hub.replay(self, pattern)
         for listener in self._listeners:
@@ -82,11 +86,15 @@ class MemoryBus:
         payload = self._sealer.seal(topic, body, epoch)
         if self.connected:
             self._hub.accept(topic, payload, retain)
+        elif retain:
+            self._kept.append((topic, payload))
 
     def clear(self, topic: str) -> None:
         """See Bus.clear."""
         if self.connected:
             self._hub.accept(topic, b"", True)
+        else:
+            self._kept.append((topic, b""))
 
     def subscribe(self, pattern: str, handler: Handler) -> None:
         """See Bus.subscribe."""

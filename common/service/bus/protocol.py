@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import msgspec
 
 from common.contracts.envelopes import Envelope
+from common.contracts.wire import FAULTS, check_utf8
 
 MAX_PAYLOAD_BYTES: Final = 1024 * 1024
 """A larger message is not sent and one received is dropped: a Snapshot of 6,000 agents is about 900 kB."""
@@ -33,7 +34,8 @@ class Bus(Protocol):
         """Remove a retained message."""
 
     def subscribe(self, pattern: str, handler: Handler) -> None:
-        """Receive what matches an MQTT topic filter, own messages included."""
+        """Receive what matches an MQTT topic filter, own messages included. Filters of one bus must not overlap:
+        some brokers then deliver a message twice (MQTT 3.1.1, 3.3.5)."""
 
     def on_connection(self, handler: Callable[[bool], None]) -> None:
         """Hear of every change of `connected`."""
@@ -66,8 +68,9 @@ def open_envelope(payload: bytes) -> Envelope | None:
     if len(payload) > MAX_PAYLOAD_BYTES:
         return None
     try:
+        check_utf8(payload)
         return _decoder.decode(payload)
-    except msgspec.DecodeError:
+    except FAULTS:
         return None
 
 
@@ -75,6 +78,8 @@ def matches(pattern: str, topic: str) -> bool:
     """Whether an MQTT topic filter (`+` one level, `#` the rest) matches a topic (MQTT 3.1.1, 4.7)."""
     if "+" not in pattern and "#" not in pattern:
         return pattern == topic
+    if topic[:1] == "$" and pattern[0] in "+#":  # a broker's own topics (4.7.2)
+        return False
     filters, levels = pattern.split("/"), topic.split("/")
     for index, wanted in enumerate(filters):
         if wanted == "#":

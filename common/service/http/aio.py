@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from common.contracts.wire import FAULTS
 from common.service.http.tokens import Role, TokenStore
+from common.service.logs import get_logger
 from common.service.metrics import CONTENT_TYPE, render
 
 MAX_BODY_BYTES: Final = 64 * 1024
 SHUTDOWN_TIMEOUT_S: Final = 1.0
+
+_log = get_logger("http")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -56,9 +61,26 @@ def requires(role: Role, tokens: TokenStore, handler: Handler) -> Handler:
     return checked
 
 
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every refusal is JSON, aiohttp's own (404, 405, 413) too; a fault of ours is logged and answered 500."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < HTTPStatus.BAD_REQUEST or error.content_type == "application/json":
+            raise
+        response = problem(error.status, f"{request.method} {request.path}: {error.reason}")
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        return response
+    except Exception:
+        _log.exception("request failed", method=request.method, path=request.path)
+        return problem(500, "internal error, see the log")
+
+
 def make_app(*, health: Callable[[], Health], registry: CollectorRegistry) -> web.Application:
     """An application with the three routes every process has, open to all."""
-    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[problems])
 
     async def healthz(_request: web.Request) -> web.Response:
         return json({"status": "ok"})
@@ -80,7 +102,7 @@ async def read_json(request: web.Request, type_: Any) -> Any:
     """Decode a request body; raises web.HTTPBadRequest that says what is wrong."""
     try:
         return msgspec.json.decode(await request.read(), type=type_)
-    except msgspec.DecodeError as error:
+    except FAULTS as error:
         raise web.HTTPBadRequest(
             text=msgspec.json.encode({"error": str(error)}).decode(), content_type="application/json"
         ) from error
@@ -90,5 +112,9 @@ async def start_http(app: web.Application, host: str, port: int) -> web.AppRunne
     """Serve; end with `await runner.cleanup()`."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
     await runner.setup()
-    await web.TCPSite(runner, host, port).start()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError:
+        await runner.cleanup()
+        raise
     return runner

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from pathlib import Path
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +19,7 @@ class TokensFile(BaseModel):
     """tokens.toml: `[tokens]` with `"<token>" = "viewer" | "operator"`."""
 
     model_config = ConfigDict(extra="forbid")
+    secret_keys: ClassVar[bool] = True
 
     tokens: dict[str, Role] = Field(default_factory=dict, max_length=1000)
 
@@ -36,9 +37,10 @@ class TokenStore:
 
     def role(self, token: str) -> Role | None:
         """The role of a token, None for an unknown one."""
+        given = token.encode("utf-8", "surrogateescape")  # header bytes that are no UTF-8 come as surrogates
         found: Role | None = None
         for known, role in self._tokens.items():
-            if hmac.compare_digest(known, token.encode()):
+            if hmac.compare_digest(known, given):
                 found = role
         return found
 
