@@ -10,7 +10,7 @@ BROKERS ?= 2
 # Worker processes of the fast tests.
 JOBS ?= auto
 
-.PHONY: help setup lab test test-fast test-system check format bench fuzz clean
+.PHONY: help setup lab test test-fast test-system check format bench load fuzz clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -44,6 +44,12 @@ format: $(STAMP) ## Format and fix what can be fixed
 
 bench: $(STAMP) ## Benchmarks with their floors; also var/bench.json (make bench ONLY=sip_parser for one)
 	$(PY) -m tests.bench.run $(ONLY)
+
+LOAD = $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) $(if $(AGENTS),--agents $(AGENTS)) \
+  $(if $(HOLD),--hold $(HOLD)) $(if $(NUMBER),--number $(NUMBER)) $(if $(LAB),--lab $(LAB))
+
+load: $(STAMP) ## SIPp load with a report: make load CALLS=1000 RATE=20 AGENTS=30 HOLD=1; on a running lab: LAB=var
+	@$(PY) -m loadtest.app $(LOAD)
 
 fuzz: $(STAMP) ## Long fuzzing (make fuzz ROUNDS=500000)
 	OPENTAS_FUZZ_ROUNDS=$(or $(ROUNDS),100000) $(PYTEST) --timeout 3600 tests/fuzz

@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from common.service.aio.children import die_with_parent
+
 SCENARIOS: Final = Path(__file__).resolve().parent / "scenarios"
+DEFAULT_KEYS: Final = {"expires": "600"}
+"""register.xml's."""
 GRACE_S: Final = 15
 """SIPp ends by itself at its -timeout; after so much more it is killed."""
 QUIT_S: Final = 5
@@ -19,6 +23,10 @@ QUIT_S: Final = 5
 def installed() -> bool:
     """Whether SIPp is on this machine."""
     return shutil.which("sipp") is not None
+
+
+class SippError(Exception):
+    """SIPp did not run; the text says where it says why."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,7 @@ class Sipp:
             command += ["-min_rtp_port", str(self.rtp_port), "-max_rtp_port", str(self.rtp_port + 2000)]
         if self.number:
             command += ["-s", self.number]
-        for key, value in self.keys.items():
+        for key, value in (DEFAULT_KEYS | self.keys).items():
             command += ["-key", key, value]
         if self.rows:
             command += ["-inf", "rows.csv"]
@@ -111,7 +119,12 @@ class Sipp:
             (self.folder / "rows.csv").write_text("SEQUENTIAL\n" + "\n".join(self.rows) + "\n")
         with (self.folder / "screen.log").open("wb") as screen:
             self._process = subprocess.Popen(
-                self.command(), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=screen, stderr=subprocess.STDOUT
+                self.command(),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=screen,
+                stderr=subprocess.STDOUT,
+                preexec_fn=die_with_parent,
             )
         return self
 
@@ -130,11 +143,15 @@ class Sipp:
         return self.counts()
 
     def stop(self) -> Counts:
+        """Quit, then count."""
+        self.quit()
+        return self.counts()
+
+    def quit(self) -> None:
         """SIGUSR1 lets SIPp write its statistics and quit."""
         if self.running():
             self._process.send_signal(signal.SIGUSR1)
             self._wait(QUIT_S)
-        return self.counts()
 
     def _wait(self, timeout_s: float) -> None:
         try:
@@ -152,9 +169,10 @@ class Sipp:
         return read_counts(self.folder / "stat.csv") or NONE
 
     def counts(self) -> Counts:
-        """The counts; a SIPp that wrote none has not run."""
+        """The counts; raises SippError when SIPp wrote none: it has not run."""
         counts = read_counts(self.folder / "stat.csv")
-        assert counts is not None, f"SIPp wrote no statistics; see {self.folder}/screen.log"
+        if counts is None:
+            raise SippError(f"SIPp wrote no statistics; see {self.folder}/screen.log")
         return counts
 
     def errors(self) -> str:

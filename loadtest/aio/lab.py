@@ -207,7 +207,11 @@ class Lab(RunningLab):
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=self._environment, stdout=output, stderr=subprocess.STDOUT
             )
-        wait_for(self._ready, timeout_s=START_TIMEOUT_S, what=f"lab ready; its output is in {self.output}")
+        try:
+            wait_for(self._ready, timeout_s=START_TIMEOUT_S, what=f"lab ready; its output is in {self.output}")
+        except LabError:
+            self._end()
+            raise
 
     def _ready(self) -> bool:
         assert self._process is not None
@@ -223,9 +227,16 @@ class Lab(RunningLab):
         )
 
     def stop(self) -> None:
-        """SIGINT the supervisor and insist on a clean exit and clean logs; raises LabError."""
+        """End the lab and insist on clean logs; raises LabError."""
         if self._process is None:
             return
+        self._end()
+        if self.tracebacks():
+            raise LabError("\n".join(self.tracebacks()))
+
+    def _end(self) -> None:
+        """SIGINT the supervisor and insist on a clean exit; raises LabError."""
+        assert self._process is not None
         self._process.send_signal(signal.SIGINT)
         try:
             self._process.wait(STOP_TIMEOUT_S)
@@ -235,8 +246,6 @@ class Lab(RunningLab):
             raise LabError(f"the lab did not stop within {STOP_TIMEOUT_S:g} s; see {self.var / 'log'}/") from error
         finally:
             self._process = None
-        if self.tracebacks():
-            raise LabError("\n".join(self.tracebacks()))
 
     def tracebacks(self) -> list[str]:
         """Unhandled exceptions in the logs of all processes: there must be none."""

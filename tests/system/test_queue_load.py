@@ -8,20 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.aio.runner import Runner
+from loadtest.profile import Profile
 from tests.system.support import sipp
-from tests.system.support.baresip import free_port
-from tests.system.support.lab import Lab, copy_configs, wait_for
-from tests.system.test_first_call import any_left
+from tests.system.support.lab import Lab, copy_configs
 
 pytestmark = [
     pytest.mark.system,
     pytest.mark.skipif(not sipp.installed(), reason="sipp is not installed (make setup installs sip-tester)"),
 ]
 
-AGENTS = [str(1001 + n) for n in range(20)]
 CALLS = 1000
-RATE = 10
-HOLD_MS = 1000
+PROFILE = Profile(calls=CALLS, rate=10, agents=20, hold_s=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -34,52 +32,21 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     lab.stop()
 
 
-def register(lab: Lab, folder: Path, node: int, agents: list[str], port: int) -> None:
-    """Register agents from `port`, where a SIPp answers afterwards."""
-    rows = [f"{agent};[authentication username={agent} password=lab-{agent}]" for agent in agents]
-    phones = sipp.Sipp(folder, "register.xml", lab.sip(node), port=port, calls=len(agents), rate=20, rows=rows)
-    counts = phones.run()
-    assert (counts.successful, counts.failed) == (len(agents), 0), phones.errors()
-    for agent in agents:
-        lab.wait_agent(agent, "Ready")
+def test_calls_that_fail_are_found(lab: Lab, tmp_path: Path) -> None:
+    """A positive control: the next test's silence counts."""
+    report = Runner(lab, Profile(calls=3, number="7999"), tmp_path, print).run()
+    assert report.faults[:2] == ["0 of 3 calls succeeded, 3 failed", "3 of 3 calls were not answered by an agent"]
+    assert report.outcomes == {"rejected, unknown_number": 3}
 
 
 def test_thousand_calls_are_all_answered_and_leave_nothing(lab: Lab, tmp_path: Path) -> None:
-    phones = []
-    for node, agents in ((1, AGENTS[:10]), (2, AGENTS[10:])):
-        port = free_port()
-        register(lab, tmp_path / f"register-{node}", node, agents, port)
-        phone = sipp.Sipp(tmp_path / f"phones-{node}", "uas_agent.xml", port=port, calls=100_000, timeout_s=300)
-        phones.append(phone.start())
-    before = [lab.node(number) for number in (1, 2)]
-    callers = [
-        sipp.Sipp(
-            tmp_path / f"callers-{node}",
-            "uac_call.xml",
-            lab.sip(node),
-            host="127.0.0.2",
-            number="8000",
-            calls=CALLS // 2,
-            rate=RATE / 2,
-            timeout_s=180,
-            extra=["-d", str(HOLD_MS)],
-        ).start()
-        for node in (1, 2)
-    ]
-    counts = [caller.wait() for caller in callers]
-    assert [(count.successful, count.failed) for count in counts] == [(CALLS // 2, 0)] * 2, callers[0].errors()
-    wait_for(lambda: len(lab.cdrs()) >= CALLS, timeout_s=10, what=f"{CALLS} CDRs")
-    cdrs = lab.cdrs()
-    assert Counter(cdr["result"] for cdr in cdrs) == {"answered": CALLS}
-    assert set(Counter(cdr["agent"] for cdr in cdrs)) == set(AGENTS), "every agent was used"
+    known = len(lab.cdrs())
+    report = Runner(lab, PROFILE, tmp_path, print).run()
+    assert report.faults == []
+    assert report.outcomes == {"answered, caller_hangup": CALLS}
+    cdrs = lab.cdrs()[known:]
+    assert set(Counter(cdr["agent"] for cdr in cdrs)) == set(PROFILE.numbers), "every agent was used"
     servers = Counter(cdr["media_server"] for cdr in cdrs)
     assert all(abs(servers[f"media-{number}"] - CALLS // 2) <= 2 for number in (1, 2)), servers
-    wait_for(lambda: not any_left(lab), timeout_s=45, what="transactions, dialogs, calls and sessions gone")
-    after = [lab.node(number) for number in (1, 2)]
-    assert [node["tasks"] for node in after] == [node["tasks"] for node in before]
-    assert [node["descriptors"] for node in after] == [node["descriptors"] for node in before]
     queues = {queue["queue"]: queue for queue in lab.request(f"{lab.broker_http()}/v1/queues")}
     assert queues["support"]["waiting"] == 0
-    assert {agent["state"] for number, agent in lab.agents().items() if number in AGENTS} == {"Ready"}
-    for phone in phones:
-        phone.stop()
