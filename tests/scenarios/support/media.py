@@ -48,7 +48,6 @@ class Point:
     prompts: tuple[int, ...] = ()
     loops: bool = False
     interruptible: bool = False
-    ends_at: float | None = None
     digits: bytes = b""
 
 
@@ -60,9 +59,14 @@ class ScriptedEngine:
     world: World
     lengths: list[float]
     points: dict[int, Point] = field(default_factory=dict)
+    ends: dict[int, float] = field(default_factory=dict)
+    """When plays end, by connection point."""
     events: list[tuple[int, int, int, int]] = field(default_factory=list)
     last: int = 0
     flushed: bool = True
+
+    def room(self, shard: int = 0) -> int:
+        return 1024
 
     def add(self, fd: int, shard: int = 0) -> int:
         self.last += 1
@@ -96,18 +100,21 @@ class ScriptedEngine:
         point = self.points[cp]
         point.play_id, point.prompts, point.loops = play_id, tuple(prompts), loop_from >= 0
         point.interruptible = interrupt_on_digit
-        length = sum(self.lengths[prompt] for prompt in prompts)
-        point.ends_at = None if point.loops else self.world.now + length
+        self.ends.pop(cp, None)
+        if not point.loops:
+            self.ends[cp] = self.world.now + sum(self.lengths[prompt] for prompt in prompts)
 
     def stop_play(self, cp: int) -> None:
         point = self.points[cp]
-        point.prompts, point.loops, point.ends_at = (), False, None
+        point.prompts, point.loops = (), False
+        self.ends.pop(cp, None)
 
     def send_digits(self, cp: int, digits: bytes, duration_ms: int, gap_ms: int) -> None:
         self.points[cp].digits += digits
 
     def remove(self, cp: int) -> None:
         del self.points[cp]
+        self.ends.pop(cp, None)
 
     def flush(self) -> None:
         self.flushed = True
@@ -130,23 +137,28 @@ class ScriptedEngine:
         self.events.append((EVENT_RTP_TIMEOUT, cp, 60_000, 0))
 
     def next_timeout(self) -> float | None:
-        return min((point.ends_at for point in self.points.values() if point.ends_at is not None), default=None)
+        return min(self.ends.values(), default=None) if self.ends else None
 
     def handle_timeout(self, now: float) -> None:
-        for cp, point in self.points.items():
-            if point.ends_at is not None and point.ends_at <= now:
-                self.events.append((EVENT_PLAY_FINISHED, cp, point.play_id, 0))
-                self.stop_play(cp)
+        for cp in [cp for cp, ends_at in self.ends.items() if ends_at <= now]:
+            self.events.append((EVENT_PLAY_FINISHED, cp, self.points[cp].play_id, 0))
+            self.stop_play(cp)
 
 
-class _BoundPort:
+class BoundPort:
     """Stands for a bound socket."""
 
     def __init__(self, port: int) -> None:
         self.port = port
 
+    def fileno(self) -> int:
+        return self.port
+
     def detach(self) -> int:
         return self.port
+
+    def close(self) -> None:
+        """Nothing was opened."""
 
 
 class MediaHost(Process):
@@ -163,7 +175,7 @@ class MediaHost(Process):
             self.engine,
             Prompts({prompt: handle for handle, prompt in enumerate(lengths)}),
             self.ports,
-            bind=lambda port: cast(socket, _BoundPort(port)),
+            bind=lambda port: cast(socket, BoundPort(port)),
             address="127.0.0.1",
             limit=limit,
             shards=1,

@@ -60,6 +60,8 @@ class TasHost(SipProcess):
         self.ended: list[Call] = []
         """Calls that ended; emptied by scenarios that look for garbage."""
         self.keep_ended = True
+        self._due: tuple[float | None, float] = (None, world.now)
+        """Deadlines of layer and node at the last look: two alarms, as in the process."""
         self.wires: list[ControlWire] = []
         self.node = self._make_node(cdr)
         self.control = self.node.control
@@ -148,16 +150,16 @@ class TasHost(SipProcess):
     def next_timeout(self) -> float | None:
         if not self.alive:
             return None
-        sip, node = self.layer.next_timeout(), self.node.next_timeout()
+        sip, node = self._due = self.layer.next_timeout(), self.node.next_timeout()
         return node if sip is None or node < sip else sip
 
     def handle_timeout(self, now: float) -> None:
         if not self.alive:
             return
-        sip = self.layer.next_timeout()
+        sip, node = self._due
         if sip is not None and sip <= now:
             self.layer.handle_timeout(now)
-        if self.node.next_timeout() <= now:
+        if node <= now:
             self.node.handle_timeout(now)
 
     def turn(self, now: float) -> None:

@@ -46,7 +46,14 @@ class Process:
         """Run what is due."""
 
 
-class SipProcess(Process):
+class Host(Process):
+    """A process that is reached by SIP datagrams."""
+
+    def receive(self, data: bytes, flow: Flow) -> None:
+        """A datagram arrived; `flow.local` is the address it was sent to."""
+
+
+class SipProcess(Host):
     """A process with one SIP layer on one UDP address."""
 
     def __init__(self, world: World, layer: SipLayer, address: Address) -> None:
@@ -79,7 +86,7 @@ class World:
         self.now = START
         self.random = random.Random(seed)
         self.loss = loss
-        self.hosts: dict[Address, SipProcess] = {}
+        self.hosts: dict[Address, Host] = {}
         self.wire: list[tuple[float, Address, Address, bytes]] | None = []
         """(when sent, from, to, data) of every datagram, lost ones too; None: not kept (load)."""
         self._flows: dict[tuple[Address, Address], Flow] = {}
@@ -116,40 +123,39 @@ class World:
             flow = self._flows[source, target] = Flow("udp", source, target)
         self.at(self.now + TRIP_S, host, self._arrive, host, send.data, flow)
 
-    def _arrive(self, host: SipProcess, data: bytes, flow: Flow) -> None:
-        if self.hosts.get(host.address) is host:  # it may have died meanwhile
+    def _arrive(self, host: Host, data: bytes, flow: Flow) -> None:
+        if self.hosts.get(flow.local) is host:  # it may have died meanwhile
             host.receive(data, flow)
 
     # Running.
 
     def step(self, until: float) -> bool:
         """Jump to what happens next; False when that is after `until`."""
-        heap = self._heap
-        if not self._touched:
+        heap, touched = self._heap, self._touched
+        if not touched:
             if not heap or heap[0][0] > until:
                 return False
-            self.now = max(self.now, heap[0][0])
-        while heap and heap[0][0] <= self.now:
+            if heap[0][0] > self.now:
+                self.now = heap[0][0]
+        now = self.now
+        while heap and heap[0][0] <= now:
             due, _, process, action, arguments = heapq.heappop(heap)
             if action is not None:
                 action(*arguments)
             elif process.armed_at == due:
                 process.armed_at = None
-                process.handle_timeout(self.now)
+                process.handle_timeout(now)
             else:
                 continue
-            self._touched[process] = None
-        touched, self._touched = self._touched, {}
-        for process in touched:
-            process.turn(self.now)
-            self._arm(process)
+            touched[process] = None
+        while touched:
+            process = touched.popitem()[0]
+            process.turn(now)
+            due_next = process.next_timeout()
+            if due_next is not None and (process.armed_at is None or due_next < process.armed_at):
+                process.armed_at = due_next
+                heapq.heappush(heap, (due_next, next(self._order), process, None, ()))
         return True
-
-    def _arm(self, process: Process) -> None:
-        due = process.next_timeout()
-        if due is not None and (process.armed_at is None or due < process.armed_at):
-            process.armed_at = due
-            heapq.heappush(self._heap, (due, next(self._order), process, None, ()))
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
