@@ -6,17 +6,13 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from common.contracts.media import Codec
 from tas.cdr.model import CdrRow
 
 SETUP_BUCKETS_S: Final = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-STATES: Final = ("absent", "up", "draining", "suspect", "down")
 
 
 class TasMetrics:
-    """All of them; `codecs` keeps the label values known."""
-
-    codecs: Final = tuple(Codec)
+    """All of them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.calls_active = Gauge("tas_calls_active", "Calls now", registry=registry)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from common.contracts.calls import CallView, LadderStep, MediaServerView
+from common.contracts.ids import CallUid
 from tas.calls.call import Call
 from tas.calls.records import view
 from tas.node import Node
@@ -63,10 +64,8 @@ class View:
 
     def call_view(self, call_uid: str) -> CallView | None:
         """A living call, or one that ended lately."""
-        for uid, call in self._node.control.calls.items():
-            if uid == call_uid:
-                return view(call, self._clock())
-        return self._ended.get(call_uid)
+        call = self._node.control.calls.get(CallUid(call_uid))
+        return view(call, self._clock()) if call is not None else self._ended.get(call_uid)
 
     def ladder(self, call_uid: str) -> list[LadderStep] | None:
         """Messages of all legs, by time."""
