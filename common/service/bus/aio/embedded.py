@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 from typing import Final
@@ -66,6 +68,7 @@ class NatsServer:
 
     async def start(self) -> None:
         """Start and wait until it accepts connections; raises EmbeddedBusError."""
+        self._check_port()
         self._folder.mkdir(parents=True, exist_ok=True)
         log = self._folder / "nats.log"
         config = self._folder / "nats.conf"
@@ -98,6 +101,19 @@ class NatsServer:
         except TimeoutError as error:
             await self.stop()
             raise EmbeddedBusError(f"nats-server does not accept connections, see {log}") from error
+
+    def _check_port(self) -> None:
+        """Else whoever has the port would be taken for the server."""
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(self._address)
+                probe.listen()
+            except OSError as error:
+                where = f"{self._address[0]}:{self._address[1]}"
+                taken = error.errno == errno.EADDRINUSE
+                why = "is taken by another process" if taken else f"cannot be bound: {error.strerror}"
+                raise EmbeddedBusError(f"{where} {why}") from error
 
     async def _accepting(self) -> None:
         while True:

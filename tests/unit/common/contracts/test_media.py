@@ -52,7 +52,7 @@ def test_what_is_not_given_means_the_usual() -> None:
     assert (remote.send, remote.receive, remote.learn) == (True, True, False)
     modify = msgspec.json.decode(b'{"session":"x.1"}', type=SessionModify)
     assert (modify.remote, modify.bridge, modify.echo, modify.play) == (None, None, None, None)
-    assert not (modify.unbridge or modify.stop_play)
+    assert (modify.unbridge, modify.stop_play) == (False, False)
 
 
 @pytest.mark.parametrize(
