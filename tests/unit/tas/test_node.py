@@ -22,11 +22,14 @@ from common.contracts.calls import (
     SnapshotRequest,
 )
 from common.contracts.envelopes import Envelope, Presence
+from common.contracts.ids import OfferId
 from common.service.bus.memory import MemoryBus
 from tas.node import LAZY_FLUSH_S, REPORT_INTERVAL_S
 from tas.routing.trunks import FIRST_OPTIONS_S, OPTIONS_RETRY_S
 from tests.unit.tas.rig import Rig, configure
 from tests.unit.tas.sip.support import header, make_request, start_line
+
+OFFER_ID = OfferId("o")
 
 
 def broker(rig: Rig) -> MemoryBus:
@@ -133,7 +136,7 @@ def test_offer_on_the_bus_rings_the_agent() -> None:
     rig.register()
     call = rig.call()
     rig.sent()
-    command(rig, Offer("o", call.uid, "1001", 15.0))  # type: ignore[arg-type]
+    command(rig, Offer(OFFER_ID, call.uid, "1001", 15.0))
     assert rig.starts() == [b"INVITE"]
 
 
@@ -258,7 +261,7 @@ def test_snapshot_has_bindings_waiting_calls_and_open_offers() -> None:
     first = rig.call()
     rig.call(b"9196", call_id=b"call-2")
     rig.pass_time(5.0)
-    command(rig, Offer("o", first.uid, "1001", 15.0))  # type: ignore[arg-type]
+    command(rig, Offer(OFFER_ID, first.uid, "1001", 15.0))
     rig.told()
     command(rig, SnapshotRequest())
     (snapshot,) = rig.told()

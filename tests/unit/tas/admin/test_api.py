@@ -13,6 +13,7 @@ from tas.admin.api import add_routes
 from tas.admin.view import View
 from tests.unit.tas.rig import Rig
 
+Client = TestClient[web.Request, web.Application]
 VIEWER, OPERATOR = {"Authorization": "Bearer see"}, {"Authorization": "Bearer do"}
 READS = ["/v1/node", "/v1/calls", "/v1/calls/{uid}", "/v1/calls/{uid}/ladder", "/v1/media"]
 ACTS = ["/v1/node/drain", "/v1/node/undrain", "/v1/calls/{uid}/hangup"]
@@ -24,7 +25,7 @@ def rig() -> Rig:
 
 
 @pytest.fixture
-async def client(rig: Rig) -> AsyncIterator[TestClient]:
+async def client(rig: Rig) -> AsyncIterator[Client]:
     app = web.Application()
     view = View(rig.node, rig.trace, lambda: rig.now, rig.turn)
     add_routes(app, view, TokenStore({"see": "viewer", "do": "operator"}))
@@ -33,7 +34,7 @@ async def client(rig: Rig) -> AsyncIterator[TestClient]:
 
 
 @pytest.mark.parametrize("path", READS)
-async def test_reading_needs_a_token(client: TestClient, rig: Rig, path: str) -> None:
+async def test_reading_needs_a_token(client: Client, rig: Rig, path: str) -> None:
     path = path.format(uid=rig.call().uid)
     assert (await client.get(path)).status == 401
     assert (await client.get(path, headers={"Authorization": "Bearer wrong"})).status == 401
@@ -42,7 +43,7 @@ async def test_reading_needs_a_token(client: TestClient, rig: Rig, path: str) ->
 
 
 @pytest.mark.parametrize("path", ACTS)
-async def test_acting_needs_an_operator(client: TestClient, rig: Rig, path: str) -> None:
+async def test_acting_needs_an_operator(client: Client, rig: Rig, path: str) -> None:
     path = path.format(uid=rig.call().uid)
     assert (await client.post(path)).status == 401
     refused = await client.post(path, headers=VIEWER)
@@ -53,14 +54,14 @@ async def test_acting_needs_an_operator(client: TestClient, rig: Rig, path: str)
     assert (await client.post(path, headers=OPERATOR)).status == 200
 
 
-async def test_drain_and_undrain_answer_with_the_new_state(client: TestClient, rig: Rig) -> None:
+async def test_drain_and_undrain_answer_with_the_new_state(client: Client, rig: Rig) -> None:
     drained = await client.post("/v1/node/drain", headers=OPERATOR)
     assert ((await drained.json())["state"], rig.control.draining) == ("draining", True)
     undrained = await client.post("/v1/node/undrain", headers=OPERATOR)
     assert ((await undrained.json())["state"], rig.control.draining) == ("up", False)
 
 
-async def test_hangup_ends_the_call(client: TestClient, rig: Rig) -> None:
+async def test_hangup_ends_the_call(client: Client, rig: Rig) -> None:
     call = rig.call()
     answer = await client.post(f"/v1/calls/{call.uid}/hangup", headers=OPERATOR)
     assert await answer.json() == {"hung_up": True}
@@ -68,7 +69,7 @@ async def test_hangup_ends_the_call(client: TestClient, rig: Rig) -> None:
     assert (await client.post(f"/v1/calls/{call.uid}/hangup", headers=OPERATOR)).status == 404
 
 
-async def test_calls_and_ladder_are_json(client: TestClient, rig: Rig) -> None:
+async def test_calls_and_ladder_are_json(client: Client, rig: Rig) -> None:
     call = rig.call()
     (shown,) = await (await client.get("/v1/calls", headers=VIEWER)).json()
     assert (shown["call_uid"], shown["state"], shown["legs"][0]["codec"]) == (call.uid, "queued", "PCMA")
@@ -77,12 +78,12 @@ async def test_calls_and_ladder_are_json(client: TestClient, rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/calls/nobody", "/v1/calls/nobody/ladder"])
-async def test_unknown_call_is_named_in_a_404(client: TestClient, path: str) -> None:
+async def test_unknown_call_is_named_in_a_404(client: Client, path: str) -> None:
     answer = await client.get(path, headers=VIEWER)
     assert answer.status == 404
     assert await answer.json() == {"error": "no call nobody on this node"}
 
 
-async def test_media_servers_are_listed(client: TestClient) -> None:
+async def test_media_servers_are_listed(client: Client) -> None:
     (server,) = await (await client.get("/v1/media", headers=VIEWER)).json()
     assert (server["server"], server["state"]) == ("media-1", "up")

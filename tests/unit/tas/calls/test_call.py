@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.contracts.calls import Offer, OfferResult
+from common.contracts.ids import OfferId
 from common.contracts.media import ErrorCode
 from common.contracts.outcome import Reason
 from common.contracts.rpc import RpcError
@@ -25,7 +26,7 @@ def queued(rig: Rig) -> Call:
 
 
 def offer(call: Call, number: int = 1) -> Offer:
-    return Offer(f"offer-{number}", call.uid, "1001", 15.0)  # type: ignore[arg-type]
+    return Offer(OfferId(f"offer-{number}"), call.uid, "1001", 15.0)
 
 
 def ringing(rig: Rig, number: int = 1) -> tuple[Call, bytes]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 
 from common.contracts.calls import HangUp, Offer, OfferCancel, OfferReport, OfferResult, QueueRefused
+from common.contracts.ids import CallUid, OfferId, SessionId
 from common.contracts.media import Digit, RtpTimeout
 from tas.calls import table
 from tas.calls.call import Call
 from tas.media.link import MediaLink
 from tests.unit.tas.media.support import HELLO, welcome
 from tests.unit.tas.rig import OFFER, Rig, configure
+
+OFFER_ID, NO_CALL = OfferId("o"), CallUid("no-such-call")
 
 
 def refused(rig: Rig) -> tuple[bytes, bytes]:
@@ -126,24 +129,24 @@ def test_unusable_offer_is_refused(body: bytes, status: bytes) -> None:
 
 def test_offer_for_an_unknown_call_is_refused_by_name() -> None:
     rig = Rig()
-    rig.control.receive_command(Offer("o", "no-such-call", "1001", 15.0), rig.now)  # type: ignore[arg-type]
+    rig.control.receive_command(Offer(OFFER_ID, NO_CALL, "1001", 15.0), rig.now)
     rig.turn()
-    assert rig.told() == [OfferReport("o", "no-such-call", "1001", OfferResult.REFUSED, "unknown call")]
+    assert rig.told() == [OfferReport(OFFER_ID, NO_CALL, "1001", OfferResult.REFUSED, "unknown call")]
 
 
 def test_offer_for_a_call_that_does_not_wait_says_what_it_does() -> None:
     rig = Rig()
     call = rig.call(b"9196")
     rig.told()
-    rig.control.receive_command(Offer("o", call.uid, "1001", 15.0), rig.now)  # type: ignore[arg-type]
+    rig.control.receive_command(Offer(OFFER_ID, call.uid, "1001", 15.0), rig.now)
     rig.turn()
-    assert rig.told() == [OfferReport("o", call.uid, "1001", OfferResult.REFUSED, "call is treatment")]
+    assert rig.told() == [OfferReport(OFFER_ID, call.uid, "1001", OfferResult.REFUSED, "call is treatment")]
 
 
 def test_offer_to_an_agent_without_a_phone_is_unreachable_and_the_call_waits_on() -> None:
     rig = Rig()
     call = queued(rig)
-    rig.control.receive_command(Offer("o", call.uid, "1001", 15.0), rig.now)  # type: ignore[arg-type]
+    rig.control.receive_command(Offer(OFFER_ID, call.uid, "1001", 15.0), rig.now)
     rig.turn()
     (report,) = rig.told()
     assert (report.result, report.detail) == (OfferResult.UNREACHABLE, "no binding")
@@ -154,9 +157,9 @@ def test_cancel_of_another_offer_changes_nothing() -> None:
     rig = Rig()
     rig.register()
     call = queued(rig)
-    rig.control.receive_command(Offer("o", call.uid, "1001", 15.0), rig.now)  # type: ignore[arg-type]
+    rig.control.receive_command(Offer(OFFER_ID, call.uid, "1001", 15.0), rig.now)
     rig.turn()
-    rig.control.receive_command(OfferCancel("other", call.uid), rig.now)  # type: ignore[arg-type]
+    rig.control.receive_command(OfferCancel(OfferId("other"), call.uid), rig.now)
     assert call.state == table.OFFERING
 
 
@@ -165,9 +168,9 @@ def test_cancelled_offer_is_forgotten() -> None:
     rig = Rig()
     rig.register()
     call = queued(rig)
-    rig.control.receive_command(Offer("o", call.uid, "1001", 15.0), rig.now)  # type: ignore[arg-type]
+    rig.control.receive_command(Offer(OFFER_ID, call.uid, "1001", 15.0), rig.now)
     rig.turn()
-    rig.control.receive_command(OfferCancel("o", call.uid), rig.now)  # type: ignore[arg-type]
+    rig.control.receive_command(OfferCancel(OFFER_ID, call.uid), rig.now)
     rig.turn()
     assert (call.state, call.offer, call.agent, call.timers) == (table.QUEUED, None, "", {})
     assert rig.node.snapshot(rig.now).offers == []
@@ -186,11 +189,11 @@ def test_queue_that_refuses_releases_the_caller(why: str, reason: str) -> None:
 
 def test_commands_for_calls_that_are_gone_are_ignored() -> None:
     rig = Rig()
-    for command in (OfferCancel("o", "gone"), QueueRefused("gone", "support", "full"), HangUp("gone")):  # type: ignore[arg-type]
+    for command in (OfferCancel(OFFER_ID, NO_CALL), QueueRefused(NO_CALL, "support", "full"), HangUp(NO_CALL)):
         rig.control.receive_command(command, rig.now)
     rig.turn()
     assert rig.told() == []
-    assert not rig.control.hang_up("gone", rig.now)
+    assert not rig.control.hang_up(NO_CALL, rig.now)
 
 
 # News of media servers.
@@ -201,7 +204,7 @@ def test_news_of_a_session_that_is_elsewhere_is_ignored() -> None:
     call = queued(rig)
     other = MediaLink("media-2", HELLO, rig.control)
     rig.control.on_media_notification(other, RtpTimeout(call.caller.session, 30.0), rig.now)
-    rig.control.on_media_notification(rig.link, Digit("no-such-call.1", "1", 100), rig.now)  # type: ignore[arg-type]
+    rig.control.on_media_notification(rig.link, Digit(SessionId("no-such-call.1"), "1", 100), rig.now)
     assert call.state == table.QUEUED
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import pytest
 
 from common.contracts.calls import AgentCall, AgentCallPhase, CallEnded, CallQueued, Offer
+from common.contracts.ids import OfferId
 from tas.calls import table
 from tas.calls.call import Call
 from tas.calls.records import agent_calls, view
 from tests.unit.tas.rig import WALL, Rig
 
 ANSWER = b"v=0\r\nc=IN IP4 192.0.2.9\r\nm=audio 4002 RTP/AVP 8\r\n"
+
+
+OFFER_ID = OfferId("o")
 
 
 def talking(rig: Rig) -> Call:
@@ -20,7 +24,7 @@ def talking(rig: Rig) -> Call:
     rig.in_dialog(b"ACK", cseq=1)
     rig.pass_time(5.0)
     rig.sent()
-    rig.control.receive_command(Offer("o", call.uid, "1001", 15.0), rig.now)  # type: ignore[arg-type]
+    rig.control.receive_command(Offer(OFFER_ID, call.uid, "1001", 15.0), rig.now)
     rig.turn()
     (invite,) = rig.sent()
     rig.answer(invite, 180)

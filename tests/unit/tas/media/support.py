@@ -15,7 +15,12 @@ HELLO = Hello(version=1, node="tas-1", incarnation="a1")
 
 def welcome(incarnation: str = "m1", *, draining: bool = False, used: int = 0, **other: Any) -> HelloResult:
     """The usual answer to hello."""
-    values = {"version": 1, "limit": 500, "address": "192.0.2.20", "codecs": [Codec.PCMA, Codec.PCMU]} | other
+    values: dict[str, Any] = {
+        "version": 1,
+        "limit": 500,
+        "address": "192.0.2.20",
+        "codecs": [Codec.PCMA, Codec.PCMU],
+    } | other
     return HelloResult(server="media-1", incarnation=incarnation, used=used, draining=draining, **values)
 
 

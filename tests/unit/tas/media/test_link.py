@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from common.contracts.ids import SessionId
 from common.contracts.media import (
     DEAD_AFTER_S,
     SUSPECT_AFTER_S,
@@ -22,6 +23,7 @@ from common.contracts.rpc import MAX_LINE_BYTES, RpcError
 from tas.media.link import FULL_OR_DRAINING, LINK_LOST, RESERVE, LinkState
 from tests.unit.tas.media.support import HELLO, Owner, connected, make, welcome
 
+SESSION = SessionId("c.1")
 UP, SUSPECT, DOWN, ABSENT, DRAINING = (
     LinkState.UP,
     LinkState.SUSPECT,
@@ -126,10 +128,10 @@ def test_what_is_worth_another_server() -> None:
 @pytest.mark.parametrize(
     ("method", "params"),
     [
-        ("session.digit", Digit("c.1", "5", 100)),
-        ("play.finished", PlayFinished("c.1", 2, "end")),
-        ("session.first_packet", FirstPacket("c.1", "192.0.2.9", 4000)),
-        ("session.rtp_timeout", RtpTimeout("c.1", 30.0)),
+        ("session.digit", Digit(SESSION, "5", 100)),
+        ("play.finished", PlayFinished(SESSION, 2, "end")),
+        ("session.first_packet", FirstPacket(SESSION, "192.0.2.9", 4000)),
+        ("session.rtp_timeout", RtpTimeout(SESSION, 30.0)),
     ],
 )
 def test_news_of_a_session_is_passed_on(method: str, params: object) -> None:
