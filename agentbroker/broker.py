@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,7 @@ from common.contracts import topics
 from common.contracts.calls import CommandBatch, EventBatch, HangUp, NodeCommand, NodeReport, Snapshot, SnapshotRequest
 from common.contracts.envelopes import Envelope, Presence
 from common.contracts.ids import CallUid
+from common.contracts.topics import DEAD_AFTER_S
 from common.service.bus.protocol import Bus
 
 SNAPSHOT_RETRY_S: Final = 1.0
@@ -22,6 +23,17 @@ SNAPSHOT_RETRY_S: Final = 1.0
 SNAPSHOT_WAIT_S: Final = 2.0
 """A new leader matches nobody before it knows all nodes' truth, or this long: the phone of an agent whose call is on
 another node must not ring."""
+
+
+class Peer(NamedTuple):
+    """A broker, this one included, as the bus shows it."""
+
+    presence: Presence
+    heard_at: float
+
+    def state(self, now: float) -> str:
+        """up | draining | gone, or down when nothing was heard of it for long."""
+        return "down" if now - self.heard_at >= DEAD_AFTER_S else self.presence.state
 
 
 class Broker:
@@ -32,7 +44,7 @@ class Broker:
         self.bus = bus
         self.election = election
         self.cluster = Cluster()
-        self.brokers: dict[str, Presence] = {}
+        self.brokers: dict[str, Peer] = {}
         self.engine = self._new_engine(now)
         self._led = False
         self._match_at: float | None = None
@@ -86,7 +98,7 @@ class Broker:
             self.cluster.receive_presence(presence, now)
             self._react(before, now)
         elif presence.role == "broker":
-            self.brokers[presence.node] = presence
+            self.brokers[presence.node] = Peer(presence, now)
 
     def on_events(self, _topic: str, envelope: Envelope | None, now: float) -> None:
         """EventBatch of a TAS."""

@@ -53,7 +53,7 @@ class Api:
 
     async def nodes(self, _request: web.Request) -> web.Response:
         """GET /v1/nodes."""
-        return json(node_views(self._broker))
+        return json(node_views(self._broker, self.clock()))
 
     async def media(self, _request: web.Request) -> web.Response:
         """GET /v1/media."""

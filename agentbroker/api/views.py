@@ -40,7 +40,7 @@ def _queue_view(agents: dict[str, Agent], queue: Queue, now: float) -> QueueView
     )
 
 
-def node_views(broker: Broker) -> list[NodeView]:
+def node_views(broker: Broker, now: float) -> list[NodeView]:
     """TAS nodes and brokers."""
     placed = broker.engine.logons.placement.counts
     views = []
@@ -58,8 +58,10 @@ def node_views(broker: Broker) -> list[NodeView]:
                 agents=placed.get(name, 0),
             )
         )
-    for name, presence in sorted(broker.brokers.items()):
-        views.append(NodeView(name, "broker", presence.state, presence.http, leader_epoch=presence.leader_epoch))
+    for name, peer in sorted(broker.brokers.items()):
+        state, presence = peer.state(now), peer.presence
+        epoch = presence.leader_epoch if state in ("up", "draining") else 0
+        views.append(NodeView(name, "broker", state, presence.http, leader_epoch=epoch))
     return views
 
 
