@@ -37,7 +37,7 @@ from tas.sip.layer import SipLayer
 from tas.sip.message import Header
 
 REPORT_INTERVAL_S: Final = 1.0
-LAZY_FLUSH_S: Final = 0.02
+LAZY_FLUSH_S: Final = 0.05
 """Events nobody waits for (ends of calls, direct calls) are collected this long: a bus message costs more CPU than
 all SIP parsing of a call."""
 _LAZY: Final = (AgentCall, CallEnded, NodeReport)
@@ -72,6 +72,7 @@ class Node:
         self._outbox: list[NodeEvent] = []
         self._flush_at: float | None = None
         self._report_at = now + REPORT_INTERVAL_S
+        self._slow_due = now  # links and trunks have first deadlines of their own
         self._commands = msgspec.json.Decoder(CommandBatch)
         self._bindings = msgspec.json.Decoder(Binding)
         self._presences = msgspec.json.Decoder(Presence)
@@ -209,17 +210,17 @@ class Node:
 
     def next_timeout(self) -> float:
         """When handle_timeout is due."""
-        due = self._report_at
-        for other in (
-            self._flush_at,
-            self.control.next_timeout(),
-            self.control.pool.next_timeout(),
-            self.registrar.next_timeout(),
-            self.trunks.next_timeout(),
-        ):
-            if other is not None and other < due:
-                due = other
-        return due
+        due = self._slow_due
+        flush_at, calls = self._flush_at, self.control.next_timeout()
+        if flush_at is not None and flush_at < due:
+            due = flush_at
+        return calls if calls is not None and calls < due else due
+
+    def _look_ahead(self) -> float:
+        """The soonest deadline of what is looked at every REPORT_INTERVAL_S: none of it sets one sooner than that."""
+        pool, registrar, trunks = self.control.pool, self.registrar, self.trunks
+        others = (self._report_at, pool.next_timeout(), registrar.next_timeout(), trunks.next_timeout())
+        return min(due for due in others if due is not None)
 
     def handle_timeout(self, now: float) -> None:
         """Run whatever is due."""
@@ -234,6 +235,7 @@ class Node:
             self.control.tell(self.report())
             state = "draining" if self.control.draining else "up"
             self.bus.publish(topics.heartbeat("tas", self.bus.node), self._presence(state))
+        self._slow_due = self._look_ahead()
         self.flush(now)
 
     def report(self) -> NodeReport:
