@@ -59,7 +59,7 @@ def test_environment_wins_over_the_file(folder: Path, monkeypatch: pytest.Monkey
         ("tas.toml", "udp_port = 5060", "udp_port = 0", ["sip.udp_port: ", "greater than or equal to 1"]),
         ("tas.toml", 'address = "127.0.0.1"', 'address = "localhost"', ["sip.address: ", "IPv4", "'localhost'"]),
         ("tas.toml", 'address = "127.0.0.1"', 'address = "0.0.0.0"', ["tas.toml: sip: ", "give advertised"]),
-        ("tas.toml", '# advertised = "203.0.113.7"', 'advertised = "me"', ["sip.advertised: ", "IPv4 address"]),
+        ("tas.toml", "[sip]", '[sip]\nadvertised = "me"', ["sip.advertised: ", "IPv4 address"]),
         ("tas.toml", 'realm = "opentas"', 'realm = "a b"', ["sip.realm: "]),
         ("tas.toml", "t1_s = 0.5", "t1_s = 0", ["sip.t1_s: ", "greater than 0"]),
         ("tas.toml", "level = 3", "level = 10", ["log.level: ", "less than or equal to 9"]),

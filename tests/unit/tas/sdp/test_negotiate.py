@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.contracts.media import Codec
@@ -225,6 +225,7 @@ ATTRIBUTES = st.sampled_from(
 MEDIA = st.lists(WORDS, min_size=2, max_size=6).map(lambda words: b"m=" + b" ".join(words))
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(MEDIA | ATTRIBUTES | st.just(AUDIO), max_size=12))
 def test_whatever_is_offered_the_remote_is_one_a_media_server_takes(lines: list[bytes]) -> None:
     with contextlib.suppress(SdpError):

@@ -7,7 +7,7 @@ import string
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tas.errors import SdpError
@@ -145,6 +145,7 @@ LINES = st.text(alphabet=string.printable + "\x00\xff", max_size=40).map(lambda 
 LINE_STARTS = st.sampled_from([b"m=", b"c=", b"a=", b"o=", b"m=audio ", b"a=rtpmap:", b"a=ptime:", b"c=IN IP4 ", b""])
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=200))
 @example(b"v=0\nm=audio " + b"9" * 4400 + b" a b")
 @example(b"v=0\nm=audio 1 a b\na=ptime:" + b"9" * 4400)
@@ -155,6 +156,7 @@ def test_any_bytes_give_a_description_or_an_sdp_error(body: bytes) -> None:
         parse_sdp(b"v=0\r\n" + body)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(LINE_STARTS, LINES), max_size=12))
 def test_any_lines_give_a_description_or_an_sdp_error(lines: list[tuple[bytes, bytes]]) -> None:
     with contextlib.suppress(SdpError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from common.contracts.media import Codec
@@ -101,6 +101,7 @@ def test_next_version_differs_in_the_version_only() -> None:
     assert answer(body, version=1) == first
 
 
+@settings(max_examples=50, deadline=None)
 @given(CODECS, st.integers(1, 65535), st.sampled_from(list(Direction)), st.sampled_from([10, 20, 30, 60]))
 def test_rendered_offer_reads_back_as_what_was_rendered(
     codecs: tuple[Codec, ...], port: int, direction: Direction, ptime_ms: int
@@ -114,6 +115,7 @@ def test_rendered_offer_reads_back_as_what_was_rendered(
     assert found.direction is direction.mirrored
 
 
+@settings(max_examples=50, deadline=None)
 @given(CODECS, CODECS, st.integers(0, 3), st.integers(0, 3))
 def test_answer_to_our_own_offer_is_one_we_accept(
     offered: tuple[Codec, ...], known: tuple[Codec, ...], before: int, after: int
