@@ -28,8 +28,8 @@ test: test-fast test-system ## All tests that need no root
 test-fast: $(STAMP) ## Unit tests, virtual-clock scenarios, conformance, short fuzzing
 	$(PYTEST) -n $(JOBS) --dist worksteal tests/unit tests/scenarios tests/conformance tests/fuzz
 
-test-system: $(STAMP) ## Real processes, SIPp, baresip
-	$(PYTEST) tests/system
+test-system: $(STAMP) ## Real processes, SIPp, baresip, PostgreSQL, mosquitto
+	$(PYTEST) tests/integration tests/system
 
 check: $(STAMP) ## Lint, types, import rules, sizes
 	.venv/bin/ruff check .

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
+
+from common.contracts.wire import FAULTS
 
 TIMEOUT_S: Final = 3.0
 
@@ -28,8 +31,8 @@ def get(url: str, path: str, token: str) -> Any:
 def ask(url: str, path: str, token: str, *, accept: Sequence[int] = ()) -> tuple[int, Any]:
     """Status and JSON of a GET; statuses beyond 2xx raise ApiError unless in `accept`."""
     address = url.rstrip("/") + path
-    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}"})
     try:
+        request = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}"})
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
             return answer.status, _decode(address, answer.read())
     except urllib.error.HTTPError as error:
@@ -37,16 +40,24 @@ def ask(url: str, path: str, token: str, *, accept: Sequence[int] = ()) -> tuple
         if error.code in accept:
             return error.code, _decode(address, body)
         raise ApiError(f"{address}: {error.code} {_reason(body) or error.reason}", error.code) from error
-    except (OSError, ValueError) as error:
-        raise ApiError(f"{address}: {getattr(error, 'reason', error)}") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise ApiError(f"{address}: {getattr(error, 'reason', error) or type(error).__name__}") from error
 
 
-def first(urls: Sequence[str], path: str, token: str) -> Any:
-    """The first answer that any of `urls` gives; raises the last ApiError, or one that says there is nobody to ask."""
+def get_list(url: str, path: str, token: str) -> list[dict[str, Any]]:
+    """GET of a list of objects; raises ApiError, also for an answer of another shape."""
+    found = get(url, path, token)
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise ApiError(f"{url.rstrip('/')}{path}: answers with something else than a list: is it an OpenTAS process?")
+    return found
+
+
+def first(urls: Sequence[str], path: str, token: str) -> list[dict[str, Any]]:
+    """The first list that any of `urls` gives; raises the last ApiError, or one that says there is nobody to ask."""
     failure = ApiError(f"nobody to ask for {path}")
     for url in urls:
         try:
-            return get(url, path, token)
+            return get_list(url, path, token)
         except ApiError as error:
             failure = error
     raise failure
@@ -55,12 +66,12 @@ def first(urls: Sequence[str], path: str, token: str) -> Any:
 def _decode(address: str, body: bytes) -> Any:
     try:
         return msgspec.json.decode(body) if body else None
-    except msgspec.DecodeError as error:
+    except FAULTS as error:
         raise ApiError(f"{address}: not JSON: {error}") from error
 
 
 def _reason(body: bytes) -> str:
     try:
         return str(msgspec.json.decode(body)["error"])
-    except (msgspec.DecodeError, KeyError, TypeError):
+    except (*FAULTS, KeyError, TypeError):
         return ""

@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from typing import Final
 
 from common.contracts.calls import CallView, LadderStep, LegView
+from tasctl.text import cut, fit, printable, width
 
 TIME_WIDTH: Final = 10
 LANE_WIDTH: Final = 30
 """Columns between two lifelines: room for `UPDATE sip:1001@127.0.0.1` and an arrow."""
+
+AGAIN: Final = " (again)"
 
 
 def draw(call: CallView, steps: Sequence[LadderStep]) -> str:
     """The whole diagram, a line a message, oldest first."""
     lanes = _Lanes(call)
     lines = [*lanes.headers(), *_body(lanes, steps)]
-    ending = f"outcome: {call.outcome}" if call.outcome else f"state: {call.state}"
+    ending = printable(f"outcome: {call.outcome}" if call.outcome else f"state: {call.state}")
     return "\n".join([*lines, "", ending])
 
 
@@ -34,9 +37,9 @@ def _body(lanes: _Lanes, steps: Sequence[LadderStep]) -> list[str]:
 
 def label(step: LadderStep) -> str:
     """What stands on the arrow: `INVITE 8000`, `180 Ringing`, `200 OK (BYE)`."""
-    words = step.first_line.split(" ", 2)
+    words = printable(step.first_line).split(" ", 2)
     if words[0].startswith("SIP/"):
-        method = step.cseq.partition(" ")[2]
+        method = printable(step.cseq).partition(" ")[2]
         text = " ".join(words[1:])
         return text if method == "INVITE" or not method else f"{text} ({method})"
     uri = words[1] if len(words) > 1 else ""
@@ -62,7 +65,7 @@ class _Lanes:
         """Names and addresses above the lifelines."""
         rows = []
         for texts in (self._names, self._peers):
-            row = "".join(text[: LANE_WIDTH - 1].ljust(LANE_WIDTH) for text in texts)
+            row = "".join(fit(cut(printable(text), LANE_WIDTH - 1), LANE_WIDTH) for text in texts)
             rows.append((" " * TIME_WIDTH + row).rstrip())
         return [*rows, " " * TIME_WIDTH + self._lifelines()]
 
@@ -74,15 +77,20 @@ class _Lanes:
         leg, tas = self._column[step.leg_id] * LANE_WIDTH, LANE_WIDTH
         left, right = min(leg, tas), max(leg, tas)
         to_right = step.sent == (leg > tas)
-        text = label(step) + (" (again)" if again else "")
-        body = f" {text[: LANE_WIDTH - 6]} ".center(right - left - 1, "─")
-        body = body[:-1] + "►" if to_right else "◄" + body[1:]
-        canvas = list(self._lifelines())
-        canvas[left + 1 : right] = list(body)
-        for crossed in range(left + LANE_WIDTH, right, LANE_WIDTH):
-            if canvas[crossed] == "─":
-                canvas[crossed] = "┼"
-        return "".join(canvas)
+        mark = AGAIN if again else ""
+        text = f" {cut(label(step), LANE_WIDTH - 6 - len(mark))}{mark} "
+        room = right - left - 1 - width(text)
+        cells = ["─"] * (room // 2) + [text] + ["─"] * (room - room // 2)
+        cells[-1 if to_right else 0] = "►" if to_right else "◄"
+        return self._lifelines()[: left + 1] + self._crossing(cells, left) + self._lifelines()[right:]
+
+    def _crossing(self, cells: list[str], left: int) -> str:
+        """The arrow with a mark where it crosses another leg's lifeline."""
+        column, line = left + 1, ""
+        for cell in cells:
+            line += "┼" if cell == "─" and column % LANE_WIDTH == 0 else cell
+            column += width(cell)
+        return line
 
 
 def _leg_name(leg: LegView, fallback: str) -> str:

@@ -5,6 +5,7 @@ Exit codes: 0 fine · 1 it is not so (a process is not ready, there is no such c
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from typing import Annotated, Any, Final, NoReturn
@@ -18,6 +19,7 @@ from tasctl.client import ApiError, first
 from tasctl.lab.command import lab as lab_command
 from tasctl.tables import table
 from tasctl.targets import Targets, find_targets
+from tasctl.text import printable
 
 NOT_SO: Final = 1
 COULD_NOT_ASK: Final = 2
@@ -47,6 +49,12 @@ def _show(value: Any, as_json: bool, columns: list[str]) -> None:
 
 def _print_json(value: object) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def _say_missed(targets: Targets) -> None:
+    """Half an answer is said to be one, where it does not disturb JSON."""
+    for failure in targets.missed:
+        print(f"tasctl: not in this list: {failure}", file=sys.stderr)
 
 
 def _fail(text: str, code: int) -> NoReturn:
@@ -98,6 +106,7 @@ def calls(as_json: Json = False, url: Url = "", token: Token = "") -> None:
         found = targets.gather("tas", "/v1/calls")
     except ApiError as error:
         _fail(str(error), COULD_NOT_ASK)
+    _say_missed(targets)
     columns = ["call_uid", "state", "caller", "called", "queue", "agent", "duration_s", "outcome"]
     _show(found, as_json, columns)
 
@@ -119,18 +128,24 @@ def call(
         _fail(str(error), NOT_SO if error.status == 404 else COULD_NOT_ASK)
     if as_json:
         _print_json({"call": found, "ladder": steps} if show_ladder else found)
-    elif show_ladder:
-        view = msgspec.convert(found, CallView)
-        print(_encodable(ladder.draw(view, msgspec.convert(steps, list[LadderStep]))))
+        return
+    try:
+        view, drawn = msgspec.convert(found, CallView), msgspec.convert(steps, list[LadderStep])
+    except msgspec.ValidationError as error:
+        _fail(f"{where}: a call of another version: {error}", COULD_NOT_ASK)
+    if show_ladder:
+        print(_encodable(ladder.draw(view, drawn)))
     else:
-        _print_call(found)
+        _print_call(view)
 
 
-def _print_call(found: dict[str, Any]) -> None:
-    legs = found.pop("legs")
+def _print_call(view: CallView) -> None:
+    found = msgspec.structs.asdict(view)
+    del found["legs"]
     width = max(map(len, found))
-    print("\n".join(f"{key:{width}}  {value if value != '' else '-'}" for key, value in found.items()))
+    print("\n".join(f"{key:{width}}  {printable(str(value)) or '-'}" for key, value in found.items()))
     print()
+    legs = [msgspec.structs.asdict(leg) for leg in view.legs]
     print(table(legs, ["leg_id", "direction", "state", "peer", "media", "codec", "sip_call_id"]))
 
 
@@ -140,7 +155,7 @@ def _encodable(text: str) -> str:
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        return text.translate(str.maketrans("│─►◄┼", "|-><+"))
+        return text.translate(str.maketrans("│─►◄┼…·", "|-><+~."))
     return text
 
 
@@ -180,11 +195,14 @@ def media(as_json: Json = False, url: Url = "", token: Token = "") -> None:
         found = targets.gather("tas", "/v1/media", name_as="seen_by")
     except ApiError as error:
         _fail(str(error), COULD_NOT_ASK)
+    _say_missed(targets)
     _show(found, as_json, ["seen_by", "server", "state", "used", "limit", "taken_total"])
 
 
 def main() -> None:
     """Entry point."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # an agent's name that the terminal cannot show is no reason to fail
     app()
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
+from urllib.parse import quote
 
 from tasctl import lab_file
-from tasctl.client import ApiError, get
+from tasctl.client import ApiError, get, get_list
+
+NOT_FOUND: Final = 404
 
 Role = Literal["tas", "brokers"]
 
@@ -18,6 +21,8 @@ class Targets:
         self.tas = tas
         self.brokers = brokers
         self.token = token
+        self.missed: list[str] = []
+        """Why some of the processes that were to be asked are not in what was gathered."""
 
     def gather(self, role: Role, path: str, *, name_as: str = "") -> list[dict[str, Any]]:
         """The lists of all processes of a role, joined; raises ApiError when none answers."""
@@ -26,31 +31,33 @@ class Targets:
         failures = []
         for name, url in addresses.items():
             try:
-                rows = get(url, path, self.token)
+                rows = get_list(url, path, self.token)
             except ApiError as error:
                 failures.append(error)
                 continue
             found += [{name_as: name, **row} if name_as else row for row in rows]
         if failures and len(failures) == len(addresses):
             raise failures[-1]
+        self.missed = [str(failure) for failure in failures]
         return found
 
     def find_call(self, uid: str) -> tuple[str, dict[str, Any]]:
         """The address of the node that knows a call, and the call; raises ApiError (404 when no node does)."""
         node = uid.rsplit("-", 2)[0]
         addresses = sorted(self.tas.items(), key=lambda item: item[0] != node)
-        failure = ApiError(f"no TAS to ask for call {uid}")
+        failures = []
         for _, url in addresses:
             try:
-                return url, get(url, f"/v1/calls/{uid}", self.token)
+                return url, get(url, f"/v1/calls/{quote(uid, safe='')}", self.token)
             except ApiError as error:
-                failure = error if failure.status in (0, 404) else failure
-        raise failure
+                failures.append(error)
+        failures.append(ApiError(f"no TAS to ask for call {uid}"))
+        unasked = [failure for failure in failures[:-1] if failure.status != NOT_FOUND]
+        raise (unasked or failures)[0]  # "there is none" only when all were asked
 
     def ladder(self, url: str, uid: str) -> list[dict[str, Any]]:
         """The ladder of a call from the node that knows it."""
-        steps: list[dict[str, Any]] = get(url, f"/v1/calls/{uid}/ladder", self.token)
-        return steps
+        return get_list(url, f"/v1/calls/{quote(uid, safe='')}/ladder", self.token)
 
 
 def find_targets(url: str, token: str) -> Targets:

@@ -57,6 +57,6 @@ def refusal(plan: LabPlan, taken: list[Port]) -> str:
     first = taken[0]
     see = f"ss -ln{first.kind[0]}p 'sport = :{first.number}'"
     base = next((base for base in OTHER_BASES if not taken_ports(plan.moved(base))), None)
-    other = f"LAB_PORT_BASE={base}" if base is not None else "LAB_PORT_BASE"
+    other = f"LAB_PORT_BASE={base or '<port>'}"
     lines.append(f"stop what uses it ({see} names it), or move the whole lab: {other} make lab")
     return "\n".join(lines)
