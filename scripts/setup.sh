@@ -24,14 +24,22 @@ need libssl-dev test -e /usr/include/openssl/ssl.h
 need sip-tester command -v sipp
 need baresip-core test -e /usr/lib/baresip/modules/ctrl_tcp.so
 need mosquitto test -x /usr/sbin/mosquitto
+has_postgresql() { compgen -G '/usr/lib/postgresql/*/bin/initdb' || command -v initdb; }
+need postgresql has_postgresql
 need sox command -v sox
 
 if ((${#missing[@]})); then
   line="apt-get install -y --no-install-recommends ${missing[*]}"
   if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
     say "installing ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive $line -qq >/dev/null
+    if [[ " ${missing[*]} " == *" postgresql "* ]]; then
+      # The tests make clusters of their own: the package is not to make and start one for the whole machine.
+      apt-get install -y --no-install-recommends -qq postgresql-common >/dev/null
+      sed -i -E 's/^#?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+    fi
+    $line -qq >/dev/null
   else
     say "missing: ${missing[*]}. On Debian run, then try again:"
     say "    sudo $line"
