@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+from ipaddress import IPv4Address
 from typing import Final
 
 from common.contracts.media import Play, Remote, SendDigits
@@ -14,8 +14,8 @@ PTIMES_MS: Final = frozenset(range(10, 61, 10))
 MAX_FILES: Final = 16
 """The engine's PLAYLIST_MAX."""
 MAX_PLAY_ID: Final = 2**32 - 1
-FIRST_MULTICAST: Final = 224
-"""First octet from which on an IPv4 address is no host's."""
+FIRST_MULTICAST: Final = IPv4Address("224.0.0.0")
+"""From here on an IPv4 address is no host's."""
 
 
 class SessionError(Exception):
@@ -29,11 +29,11 @@ class SessionError(Exception):
 def check_remote(remote: Remote) -> None:
     """Address, port, payload types and ptime."""
     try:
-        octets = socket.inet_pton(socket.AF_INET, remote.address)
-    except (OSError, ValueError) as error:
+        address = IPv4Address(remote.address)
+    except ValueError as error:
         raise SessionError(INVALID_PARAMS, f"remote.address must be an IPv4 address, not {remote.address!r}") from error
     # 0.0.0.0 is this very host for the kernel, and hold for SDP
-    if octets[0] >= FIRST_MULTICAST or (remote.send and not any(octets)):
+    if address >= FIRST_MULTICAST or (remote.send and address.is_unspecified):
         raise SessionError(INVALID_PARAMS, f"remote.address must be that of one host, not {remote.address}")
     if not 0 < remote.port < 65536 or not 0 <= remote.payload_type < 128 or remote.ptime_ms not in PTIMES_MS:
         raise SessionError(INVALID_PARAMS, "remote: port 1-65535, payload_type 0-127, ptime_ms 10, 20 … 60")

@@ -19,6 +19,7 @@ needs_sipp = pytest.mark.skipif(not sipp.installed(), reason="sipp is not instal
 
 SMALL = 20
 PARKED_MS = 5000
+SPREAD_MS = 3000
 
 
 @pytest.fixture
@@ -85,7 +86,10 @@ def assert_refused(answer: Answer) -> None:
 
 @needs_sipp
 def test_callers_beyond_both_servers_hear_503_with_retry_after_and_room_comes_back(tmp_path: Path) -> None:
-    changes = {"mediaserver.toml": {"connection_points = 500": f"connection_points = {SMALL}"}}
+    changes = {
+        "mediaserver.toml": {"connection_points = 500": f"connection_points = {SMALL}"},
+        "tas.toml": {"t1_s = 0.5": "t1_s = 0.1"},  # transactions go sooner
+    }
     lab = Lab(tmp_path / "var", tas=1, configs=copy_configs(tmp_path / "configs", changes))
     lab.start()
     try:
@@ -116,7 +120,7 @@ def test_calls_spread_evenly_and_those_beyond_the_first_server_go_to_the_second(
     try:
         token = (lab.var / "secrets" / "media.token").read_text().strip()
         control = [9200 + n + lab.offset for n in (1, 2)]
-        even = park(lab, tmp_path / "even", 40, hold_ms=1000).start()
+        even = park(lab, tmp_path / "even", 40, hold_ms=SPREAD_MS).start()
         wait_for(lambda: used(lab) == [20, 20], timeout_s=5, what="40 calls, 20 on each server")
         assert (even.wait().failed, even.errors()) == (0, "")
         wait_for(lambda: used(lab) == [0, 0], timeout_s=5, what="all given back")
@@ -124,7 +128,7 @@ def test_calls_spread_evenly_and_those_beyond_the_first_server_go_to_the_second(
         taken = CONNECTION_POINTS_LIMIT - 10
         assert all("result" in reply for reply in others[0].take(taken, "other"))
         wait_for(lambda: lab_sees(lab, "media-1") == taken, timeout_s=3, what="tas-1 knows that media-1 is nearly full")
-        rest = park(lab, tmp_path / "rest", 40, hold_ms=1000).start()
+        rest = park(lab, tmp_path / "rest", 40, hold_ms=SPREAD_MS).start()
         wait_for(lambda: sum(used(lab)) == taken + 40, timeout_s=5, what="40 calls placed")
         first, second = used(lab)
         assert taken + 9 <= first <= CONNECTION_POINTS_LIMIT
