@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.system.support.lab import Lab, copy_configs, wait_for
+from tests.system.support.lab import ROOT, Lab, copy_configs, wait_for
 from tests.system.support.rawsip import (
     QUIET_S,
     SDP,
@@ -333,6 +336,47 @@ def test_connection_that_never_completes_a_message_is_dropped(slow: TcpPeer, tru
         return slow.is_closed()
 
     wait_for(dripped, timeout_s=STALL_S + 5, what="the slow connection closed")
+
+
+# Configuration.
+
+
+@pytest.mark.parametrize(
+    ("module", "file", "changes", "faults"),
+    [
+        (
+            "tas.app",
+            "tas.toml",
+            {"udp_port = 5060": "udp_prot = 5060", "tcp_port = 5060": "tcp_port = 99999"},
+            {
+                "sip.udp_prot": "unknown key; allowed: address, advertised, realm, t1_s, tcp_port, udp_port",
+                "sip.tcp_port": "Input should be less than or equal to 65535 (given: 99999)",
+            },
+        ),
+        (
+            "mediaserver.app",
+            "mediaserver.toml",
+            {"port_low =": "low_port ="},
+            {"rtp.low_port": "unknown key; allowed: address, advertised, port_high, port_low, timeout_s"},
+        ),
+        (
+            "agentbroker.app",
+            "queues.toml",
+            {'"leastrecent"': '"longest"'},
+            {"queues.support.strategy": "Input should be 'leastrecent', 'fewestcalls' or 'linear' (given: 'longest')"},
+        ),
+    ],
+)
+def test_bad_configuration_stops_the_start_and_says_what_is_allowed(
+    tmp_path: Path, module: str, file: str, changes: dict[str, str], faults: dict[str, str]
+) -> None:
+    configs = copy_configs(tmp_path / "configs", {file: changes})
+    process = module.partition(".")[0]
+    command = [sys.executable, "-m", module, "--config", str(configs / f"{process}.toml")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1, done.stderr
+    wanted = {f"{configs / file}: {key}: {fault}" for key, fault in faults.items()}
+    assert set(done.stderr.splitlines()) == wanted
 
 
 # After all of that.
