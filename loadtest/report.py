@@ -15,6 +15,8 @@ from loadtest.sipp import Counts
 
 PERCENTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
+NOT_ANSWERED: Final = " (if none was free: more AGENTS, a lower RATE, or less wrapuptime in queues.toml)"
+
 
 class Usage(msgspec.Struct, frozen=True):
     """CPU seconds and resident memory (MiB) of every process at one moment (seconds of a monotonic clock)."""
@@ -91,7 +93,7 @@ def find_faults(wanted: int, counts: Counts, cdrs: int, answered: int, left: lis
     if cdrs != wanted:
         faults.append(f"{cdrs} CDRs of {wanted} calls")
     if answered != cdrs:
-        faults.append(f"{cdrs - answered} of {cdrs} calls were not answered by an agent")
+        faults.append(f"{cdrs - answered} of {cdrs} calls were not answered by an agent{NOT_ANSWERED}")
     if left:
         faults.append(f"left afterwards: {'; '.join(left)}")
     return faults

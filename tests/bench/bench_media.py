@@ -26,8 +26,8 @@ from tests.bench.media_peers import MediaProcess, Native, build
 
 ENGINE_CORE, PEER_CORE = 0, 1
 ROUNDS = 4
-WARM_UP_S = 0.5
-WINDOW_S = 2.0
+WARM_UP_S = 0.4
+WINDOW_S = 1.8
 TAIL_S = 0.2
 """Packets flow on for so long after the window."""
 PACKETS_PER_S = 50

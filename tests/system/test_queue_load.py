@@ -35,7 +35,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def test_calls_that_fail_are_found(lab: Lab, tmp_path: Path) -> None:
     """A positive control: the next test's silence counts."""
     report = Runner(lab, Profile(calls=3, number="7999"), tmp_path, print).run()
-    assert report.faults[:2] == ["0 of 3 calls succeeded, 3 failed", "3 of 3 calls were not answered by an agent"]
+    assert report.faults[0] == "0 of 3 calls succeeded, 3 failed"
+    assert report.faults[1].startswith("3 of 3 calls were not answered by an agent")
     assert report.outcomes == {"rejected, unknown_number": 3}
 
 
