@@ -135,6 +135,7 @@ class TasProcess:
         for entry in settings.media.servers:
             link = MediaLink(entry.name, hello, control)
             control.pool.add(link)
+            self._metrics.media_state(entry.name, link.state, link.state)
             doors.append(LinkDoor(link, entry.host, entry.port, self._after_media))
         return doors
 
@@ -173,6 +174,7 @@ class TasProcess:
         self._node.handle_timeout(now)
         self._metrics.calls_active.set(len(self._node.control.calls))
         self._metrics.registrations.set(len(self._node.registrar.bindings))
+        self._metrics.draining.set(self._node.control.draining)
         self._let_out(now)
         self._endpoint.wake()
 

@@ -131,6 +131,12 @@ def report_refused(call: Call, data: Any, now: float) -> None:
     _report(call, OfferResult.REFUSED, f"media: {data.message}")
 
 
+def report_cancelled(call: Call, _data: Any, _now: float) -> None:
+    """The broker took the offer back; the call waits on."""
+    call.agent = ""
+    _report(call, OfferResult.REFUSED, "cancelled")
+
+
 def report_caller_gone(call: Call, _data: Any, _now: float) -> None:
     """The caller left while the phone rang."""
     call.agent = ""

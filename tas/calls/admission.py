@@ -74,9 +74,9 @@ def _make_call(control: CallControl, event: InviteReceived, trunk: Trunk | None,
     request, flow = event.request, event.flow
     identity = request.from_
     if trunk is not None:
-        asserted = request.get(b"p-asserted-identity")  # RFC 3325: believed, the trunk is in our trust domain
+        asserted = request.values(b"p-asserted-identity")  # RFC 3325: believed, the trunk is in our trust domain
         if asserted:
-            identity = parse_name_addr(asserted.partition(b",")[0].strip())
+            identity = parse_name_addr(asserted[0])
     number = agent or (identity.parsed_uri().user or b"anonymous").decode("utf-8", "replace")
     called = (request.parsed_uri().user or b"").decode("utf-8", "replace")
     wall = control.wall()

@@ -91,8 +91,9 @@ class Parties:
         leg.usage.owner = call
 
     def sdp_session_id(self, leg: Leg) -> int:
-        """The o= session id of a leg: the number in its id's random part, the same for all its versions."""
-        return int(leg.leg_id.rpartition("-")[2].partition(".")[0], 16) & 0x7FFFFFFF
+        """The o= session id of a leg: its call's random part and its number, the same for all its versions."""
+        random, _, number = leg.leg_id.rpartition("-")[2].partition(".")
+        return (int(random, 16) << 5 | int(number) & 31) & 0x7FFFFFFF
 
     def tell_agent_ended(self, call: Call, agent: str) -> None:
         """An agent's part in a call is over."""

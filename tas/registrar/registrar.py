@@ -150,9 +150,13 @@ class Registrar:
         made = {key for key, _, expires in wanted if expires}
         # a phone with a new address ends the old one in the same request: under one instance that is the same binding
         ended = [key for key, _, expires in wanted if not expires and key not in made]
-        live = (made | set(self.bindings.contacts(aor))).difference(ended)
-        if len(live) > self._max_contacts:
+        if len(made) > self._max_contacts:
             return Answer(403, b"Too many contacts, at most %d" % self._max_contacts)
+        # a phone that was killed and has a new port each time shall get in: the contact that would end first gives way
+        others = {key: known for key, known in self.bindings.contacts(aor).items() if key not in made}
+        others = {key: known for key, known in others.items() if key not in ended}
+        spare = len(made) + len(others) - self._max_contacts if made else 0
+        ended += sorted(others, key=lambda key: others[key].expires_at)[: max(0, spare)]
         for key, contact, expires in wanted:
             if expires:
                 self._bind(aor, key, contact, expires, request, flow, now)

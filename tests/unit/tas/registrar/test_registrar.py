@@ -259,12 +259,22 @@ def test_other_instance_or_other_flow_of_it_is_another_contact() -> None:
 # Limits.
 
 
-def test_as_many_contacts_as_allowed_and_one_more_is_refused() -> None:
+def test_one_contact_more_than_allowed_takes_the_place_of_the_one_that_would_end_first() -> None:
     phone = Phone(make_registrar(max_contacts=3))
-    assert len(listed(phone.register(A, B, C))) == 3
-    refusal = phone.register(D)
+    assert len(listed(phone.register(A, B + b";expires=60", C))) == 3
+    events_of(phone.registrar)
+    assert listed(phone.register(D)) == [contact + b";expires=3600" for contact in (A, C, D)]
+    assert events_of(phone.registrar) == [
+        ("+", "sip:1001@192.0.2.9:5064"),
+        ("-", "sip:1001@192.0.2.9:5062", False),
+    ]
+
+
+def test_more_contacts_in_one_request_than_allowed_are_refused() -> None:
+    phone = Phone(make_registrar(max_contacts=3))
+    refusal = phone.register(A, B, C, D)
     assert (refusal.status, refusal.reason) == (403, b"Too many contacts, at most 3")
-    assert len(phone.registrar.bindings) == 3
+    assert len(phone.registrar.bindings) == 0
 
 
 def test_full_phone_may_refresh_and_may_change_one_contact_for_another() -> None:
