@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from tasctl import main as tasctl
 from tests.system.support import audio, baresip, sipp
 from tests.system.support.lab import Lab, copy_configs, wait_for
 from tests.system.support.parties import (
@@ -445,10 +447,10 @@ def test_agent_calls_an_agent_who_is_logged_out(lab: Lab, second: baresip.Baresi
 
 
 def ask(lab: Lab, *arguments: str) -> Any:
-    """tasctl's JSON; it must exit 0."""
-    done = lab.tasctl(*arguments, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    """tasctl's JSON, asked of this lab without the start of an interpreter; it must exit 0."""
+    done = CliRunner().invoke(tasctl.app, [*arguments, "--json"], env={"LAB_VAR": str(lab.var)})
+    assert done.exit_code == 0, done.output
+    return json.loads(done.output)
 
 
 def test_tasctl_shows_the_call_and_its_ladder(lab: Lab, caller: baresip.Baresip, second: baresip.Baresip) -> None:
