@@ -24,7 +24,7 @@ CONTROL_S: Final = 0.0002
 """One way of media control bytes."""
 BUS_S: Final = 0.0005
 """From one process to the others over the bus."""
-MAX_STEPS: Final = 3_000_000
+MAX_STEPS: Final = 300_000
 """A scenario that spins is ended instead of hanging the run."""
 
 
