@@ -36,6 +36,8 @@ class ControlClient:
         self._socket = socket.create_connection((HOST, port), timeout=REPLY_TIMEOUT_S)
         self._lines = self._socket.makefile("rb")
         self._next_id = 0
+        self.taken: list[str] = []
+        """All sessions it was ever given."""
         self.hello = self.ask("hello", version=VERSION, node=node, incarnation="1", token=token)["result"]
 
     def ask_all(self, method: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -61,7 +63,9 @@ class ControlClient:
     def take(self, count: int, name: str) -> list[dict[str, Any]]:
         """Ask for `count` sessions; the replies."""
         names = [f"{name}-{n}" for n in range(count)]
-        return self.ask_all("session.create", [{"session": session, "call_uid": session} for session in names])
+        replies = self.ask_all("session.create", [{"session": session, "call_uid": session} for session in names])
+        self.taken += [reply["result"]["session"] for reply in replies if "result" in reply]
+        return replies
 
     def used(self) -> int:
         """Connection points in use, as the server says."""
