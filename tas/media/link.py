@@ -33,6 +33,8 @@ from common.service.lines import LineSplitter, LineTooLong
 
 LINK_LOST: Final = 100
 """RpcError.code of requests that were under way when the link broke (ours, never on the wire)."""
+OWN_SLEEP_S: Final = 0.5
+"""A deadline looked at so late was missed by us: this process was stopped, or its machine."""
 RESERVE: Final = 1
 """Connection points left free on a server when a new call is placed: the bridge's second leg must fit too."""
 
@@ -223,20 +225,23 @@ class MediaLink:
         return self._last_heard + (SUSPECT_AFTER_S if self.state in _ALIVE else DEAD_AFTER_S)
 
     def handle_timeout(self, now: float) -> None:
-        """Act on silence."""
-        if self._lost_at is not None:
-            if now >= self._lost_at + DEAD_AFTER_S:
-                self._lost_at = None
-                self._lose(now)
-                self._set_state(LinkState.DOWN, now)
-        elif not self.connected or self.close:
+        """Act on silence, but not on our own sleep: what the server said meanwhile waits in the socket."""
+        due = self.next_timeout()
+        if due is None or now < due:
             return
+        if now >= due + OWN_SLEEP_S:
+            self._last_heard = now
+            self._lost_at = None if self._lost_at is None else now
+        elif self._lost_at is not None:
+            self._lost_at = None
+            self._lose(now)
+            self._set_state(LinkState.DOWN, now)
         elif now >= self._last_heard + DEAD_AFTER_S:
             self._drop(f"said nothing for {DEAD_AFTER_S:g} s")
             self._fail_pending(now)
             self._lose(now)
             self._set_state(LinkState.DOWN, now)
-        elif self.state in _ALIVE and now >= self._last_heard + SUSPECT_AFTER_S:
+        else:
             self._set_state(LinkState.SUSPECT, now)
 
     def _lose(self, now: float) -> None:

@@ -257,6 +257,21 @@ def test_heartbeats_keep_it_up_for_ever() -> None:
     assert (events.take(), link.state) == ([], UP)
 
 
+def test_own_sleep_is_not_taken_for_the_servers_silence() -> None:
+    link, server, events = connected()
+    link.handle_timeout(SUSPECT_AFTER_S + 30.0)
+    assert (events.take(), link.state) == ([], UP)
+    assert link.next_timeout() == SUSPECT_AFTER_S + 30.0 + SUSPECT_AFTER_S
+
+
+def test_own_sleep_after_a_lost_connection_leaves_the_time_to_make_a_new_one() -> None:
+    link, _, events = connected()
+    link.connection_lost(0.0)
+    link.handle_timeout(DEAD_AFTER_S + 30.0)
+    assert events.take() == [(UP, SUSPECT)]
+    assert link.next_timeout() == DEAD_AFTER_S + 30.0 + DEAD_AFTER_S
+
+
 # Broken connections.
 
 

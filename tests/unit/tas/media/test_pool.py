@@ -102,5 +102,6 @@ def test_timer_of_the_pool_is_the_soonest_of_its_links() -> None:
     servers[1].now = 1.0
     servers[1].status()
     assert pool.next_timeout() == SUSPECT_AFTER_S
+    pool.handle_timeout(SUSPECT_AFTER_S)
     pool.handle_timeout(DEAD_AFTER_S)
     assert [link.state for link in pool.links] == [LinkState.DOWN, LinkState.UP]
