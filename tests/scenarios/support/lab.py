@@ -75,7 +75,6 @@ class Lab:
         queue: dict[str, object] | None = None,
         trunk: dict[str, object] | None = None,
         absent: tuple[str, ...] = (),
-        edges: dict[str, int] | None = None,
     ) -> None:
         """`limits` and `absent` name media servers; `queue` and `trunk` change keys of `support` and `pbx`."""
         self.world = World(seed, loss=loss)

@@ -24,6 +24,8 @@ CONTROL_S: Final = 0.0002
 """One way of media control bytes."""
 BUS_S: Final = 0.0005
 """From one process to the others over the bus."""
+WAKE_S: Final = 1e-6
+"""A loop wakes a moment after a deadline, never at it."""
 MAX_STEPS: Final = 300_000
 """A scenario that spins is ended instead of hanging the run."""
 
@@ -152,9 +154,9 @@ class World:
             process = touched.popitem()[0]
             process.turn(now)
             due_next = process.next_timeout()
-            if due_next is not None and (process.armed_at is None or due_next < process.armed_at):
-                process.armed_at = due_next
-                heapq.heappush(heap, (due_next, next(self._order), process, None, ()))
+            if due_next is not None and (process.armed_at is None or due_next + WAKE_S < process.armed_at):
+                process.armed_at = due_next + WAKE_S
+                heapq.heappush(heap, (process.armed_at, next(self._order), process, None, ()))
         return True
 
     def run(self, seconds: float) -> None:
