@@ -258,7 +258,7 @@ def test_heartbeats_keep_it_up_for_ever() -> None:
 
 
 def test_own_sleep_is_not_taken_for_the_servers_silence() -> None:
-    link, server, events = connected()
+    link, _, events = connected()
     link.handle_timeout(SUSPECT_AFTER_S + 30.0)
     assert (events.take(), link.state) == ([], UP)
     assert link.next_timeout() == SUSPECT_AFTER_S + 30.0 + SUSPECT_AFTER_S
