@@ -16,11 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from loadtest.aio.lab import free_port
 from loadtest.measure import cpu_s, percentile, rss_kb
 from loadtest.sipp import read_response_times_ms
 from tests.bench.sip_peers import Agents, Callers
 from tests.system.support import sipp
-from tests.system.support.baresip import free_port
 from tests.system.support.lab import Lab, copy_configs, wait_for
 
 SERVER_CORE = ["taskset", "-c", "0"]

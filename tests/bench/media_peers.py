@@ -17,7 +17,7 @@ from common.contracts.ids import SessionId
 from common.contracts.media import VERSION, DeleteResult, Hello, SessionDelete, Statistics
 from common.contracts.rpc import decode_line, encode_request
 from common.service.lines import LineSplitter
-from tests.system.support.baresip import free_port
+from loadtest.aio.lab import free_port
 from tests.system.support.lab import ROOT, wait_for
 
 NATIVE = Path(__file__).resolve().parent / "native"

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from loadtest.aio.lab import free_port
 from tests.system.support.audio import write_tone
 from tests.system.support.lab import wait_for
 
@@ -45,17 +46,6 @@ START_TIMEOUT_S = 10.0
 def installed() -> bool:
     """Whether baresip and its modules are on this machine."""
     return shutil.which("baresip") is not None and Path("/usr/lib/baresip/modules/ctrl_tcp.so").exists()
-
-
-def free_port() -> int:
-    """A free port P with P+1 free too (baresip takes both)."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            with contextlib.suppress(OSError):
-                second.bind(("127.0.0.1", port + 1))
-                return port
 
 
 class Baresip:
