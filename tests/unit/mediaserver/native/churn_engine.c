@@ -14,7 +14,7 @@
 #define SHARDS 2
 #define CAPACITY 40
 #define LIVE (SHARDS * CAPACITY)
-#define RUN_MS 700
+#define RUN_MS 500
 
 static struct live {
     uint64_t cp;

@@ -14,7 +14,7 @@ import pytest
 
 HERE = Path(__file__).parent
 NATIVE = Path(__file__).resolve().parents[4] / "mediaserver" / "native"
-FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fno-strict-aliasing", "-pthread"]
+FLAGS = ["-std=gnu11", "-O1", "-g1", "-Wall", "-Wextra", "-Werror", "-fno-strict-aliasing", "-pthread"]
 FLAGS += [f"-I{NATIVE}", f"-I{HERE}"]
 MEMORY = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 THREADS = ["-fsanitize=thread", "-Wno-tsan"]
