@@ -326,7 +326,8 @@ class Sessions:
             remote.send,
             remote.receive,
             remote.learn,
-            self._rtp_timeout_ms if remote.receive else 0,
+            # a peer that put us on hold (we do not send) owes nothing: most phones send nothing then
+            self._rtp_timeout_ms if remote.receive and remote.send else 0,
         )
 
     def _bridge(self, session: Session, other: Session) -> None:

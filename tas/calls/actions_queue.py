@@ -107,9 +107,13 @@ def report_answered(call: Call, _data: Any, _now: float) -> None:
 
 
 def report_no_answer(call: Call, _data: Any, _now: float) -> None:
-    """Ring time over; the leg is gone already."""
+    """Ring time over: nobody came, or the phone did not even ring."""
+    rang = call.callee is not None and call.callee.rung_at is not None
     call.agent = ""
-    _report(call, OfferResult.NO_ANSWER)
+    if rang:
+        _report(call, OfferResult.NO_ANSWER)
+    else:
+        _report(call, OfferResult.UNREACHABLE, "the phone did not ring")
 
 
 def report_rejected(call: Call, data: Any, now: float) -> None:

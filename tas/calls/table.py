@@ -98,7 +98,7 @@ ROWS: Final[Rows] = {
         PROGRESS: (OFFERING, "report_ringing"),
         ANSWERED: (TALKING, "connect report_answered"),
         REJECTED: (QUEUED, "report_rejected"),
-        RING_OVER: (QUEUED, "stop_ringing report_no_answer"),
+        RING_OVER: (QUEUED, "report_no_answer stop_ringing"),
         OFFER_CANCEL: (QUEUED, "stop_ringing report_cancelled"),
         REFUSED: (OVER, "stop_ringing report_caller_gone end_refused_by_queue"),
         WAIT_OVER: (OVER, "stop_ringing report_caller_gone leave_queue end_waited"),

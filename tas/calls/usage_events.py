@@ -23,6 +23,7 @@ from tas.sip.events import (
 )
 
 Handler = Callable[[Call, Leg, Any, float], None]
+DTMF: Final = b"application/dtmf"
 DTMF_RELAY: Final = b"application/dtmf-relay"
 DTMF_DIGITS: Final = frozenset("0123456789*#ABCD")
 
@@ -88,21 +89,24 @@ def on_reinvite_done(call: Call, leg: Leg, event: UsageReinviteDone, now: float)
 
 def on_info(call: Call, leg: Leg, event: UsageInfo, now: float) -> None:
     """Digits by INFO: for a menu as if pressed, for a bridged call sent on as RFC 4733."""
-    if not event.content_type.startswith(DTMF_RELAY):
-        return
-    signal = b""
-    for line in event.body.splitlines():
-        name, _, value = line.partition(b"=")
-        if name.strip().lower() == b"signal":
-            signal = value.strip()
-    digit = signal.decode("ascii", "replace").upper()
-    if digit not in DTMF_DIGITS or not digit:
+    digit = _digit_of(event)
+    if digit not in DTMF_DIGITS:
         return
     other = call.callee if leg is call.caller else call.caller
     if call.state == table.TALKING and other is not None and leg.link is not None:
         leg.link.request("session.digits", SendDigits(other.session, digit), call, "modify", now)
     elif leg is call.caller:
         call.feed(table.DIGIT, digit, now)
+
+
+def _digit_of(event: UsageInfo) -> str:
+    """`5` of application/dtmf, or what `Signal=5` says in application/dtmf-relay; else empty."""
+    signal = event.body.strip() if event.content_type == DTMF else b""
+    for line in event.body.splitlines() if event.content_type == DTMF_RELAY else ():
+        name, _, value = line.partition(b"=")
+        if name.strip().lower() == b"signal":
+            signal = value.strip()
+    return signal.decode("ascii", "replace").upper()
 
 
 def on_ended(call: Call, leg: Leg, event: UsageEnded, now: float) -> None:

@@ -83,11 +83,18 @@ class LinkEvents(Protocol):
         """Whether a session found on this server belongs to a call of ours that has it there."""
 
 
+_Asked = tuple[ReplyTo | None, str, bytes]
+"""Whom the answer is for, their tag, and the request itself when it is to be made again."""
+NOBODY_ASKED: Final[_Asked] = (None, "", b"")
+GOES_ELSEWHERE: Final = frozenset(("session.create", "hello"))
+"""Not made again: a new session goes to the next server."""
+
+
 class MediaLink:
     """One media server."""
 
     __slots__ = (
-        "_buffer", "_events", "_hello", "_last_heard", "_lines", "_lost_at", "_next_id", "_pending", "address", "close",
+        "_buffer", "_busy", "_events", "_hello", "_last_heard", "_lines", "_lost_at", "_next_id", "_pending", "address", "close",
         "connected", "incarnation", "limit", "name", "placed", "problem", "state", "taken_total", "used",
     )  # fmt: skip
 
@@ -107,7 +114,9 @@ class MediaLink:
         self.problem = ""
         self._hello = hello
         self._events = events
-        self._pending: dict[int, tuple[ReplyTo | None, str]] = {}
+        self._pending: dict[int, _Asked] = {}
+        self._busy: dict[int, _Asked] = {}
+        """Asked while the engine was busy; asked again as soon as the server is heard of."""
         self._next_id = 0
         self._buffer: list[bytes] = []
         self._lines = LineSplitter()
@@ -130,8 +139,9 @@ class MediaLink:
                 owner.on_media_reply(tag, msgspec.Raw(b"null"), RpcError(LINK_LOST, f"{self.name} not connected"), now)
             return
         self._next_id += 1
-        self._pending[self._next_id] = (owner, tag)
-        self._buffer.append(encode_request(method, params, self._next_id))
+        data = encode_request(method, params, self._next_id)
+        self._pending[self._next_id] = (owner, tag, b"" if method in GOES_ELSEWHERE else data)
+        self._buffer.append(data)
 
     def take_sends(self) -> bytes:
         """Bytes for the connection."""
@@ -163,6 +173,10 @@ class MediaLink:
     def receive_data(self, data: bytes, now: float) -> None:
         """Bytes from the connection."""
         self._last_heard = now
+        if self._busy:
+            self._buffer += [asked[2] for asked in self._busy.values()]
+            self._pending |= self._busy
+            self._busy = {}
         try:
             for line in self._lines.feed(data):
                 self._receive_line(line, now)
@@ -172,8 +186,11 @@ class MediaLink:
     def _receive_line(self, line: bytes, now: float) -> None:
         message = decode_line(line)
         if message.method is None:
-            owner, tag = self._pending.pop(message.id or 0, (None, ""))
-            if owner is not None:
+            asked = self._pending.pop(message.id or 0, NOBODY_ASKED)
+            owner, tag, data = asked
+            if data and message.error is not None and message.error.code == ErrorCode.BUSY:
+                self._busy[message.id or 0] = asked
+            elif owner is not None:
                 owner.on_media_reply(tag, message.result, message.error, now)
         elif message.method == "server.status":
             self._received_status(msgspec.json.decode(message.params, type=ServerStatus), now)
@@ -249,8 +266,8 @@ class MediaLink:
         self._events.on_media_lost(self, now)
 
     def _fail_pending(self, now: float) -> None:
-        pending, self._pending = self._pending, {}
-        for owner, tag in pending.values():
+        pending, self._pending, self._busy = self._pending | self._busy, {}, {}
+        for owner, tag, _ in pending.values():
             if owner is not None:
                 owner.on_media_reply(tag, msgspec.Raw(b"null"), RpcError(LINK_LOST, f"{self.name} lost"), now)
 

@@ -33,7 +33,7 @@ from tas.sip.transaction.states import (
 
 ROWS: Final[Rows] = {
     CALLING: {
-        PROVISIONAL: (PROCEEDING, "stop_timers tell"),
+        PROVISIONAL: (PROCEEDING, "stop_timers keep_limit tell"),
         SUCCESS: (ACCEPTED, "stop_timers start_m tell"),
         FAILURE: (COMPLETED, "stop_timers acknowledge tell start_d"),
         TIMER_A: (CALLING, "send start_a"),
@@ -63,21 +63,27 @@ ROWS: Final[Rows] = {
 class InviteClient(ClientTransaction):
     """Sends an INVITE when made."""
 
-    __slots__ = ()
+    __slots__ = ("_limited",)
 
     TABLE: ClassVar[Table[ClientTransaction]]
 
     def __init__(self, core: Core, head: RequestHead, flow: Flow, data: bytes, user: ClientUser, now: float) -> None:
         super().__init__(core, b"INVITE", head, flow, data, user)
         self.state = CALLING
+        self._limited = False
         self._send(None, now)
         if not flow.reliable:
             self.retransmission = core.timers.start(core.t1, TIMER_A, self, now)
         self.timeout = core.timers.start(core.t1x64, TIMER_B, self, now)
 
     def limit(self, now: float) -> None:
-        """Wait no longer than 64*T1 for a final response, as after a CANCEL (§9.1)."""
-        if self.state == PROCEEDING and self.timeout is None:
+        """Wait no longer than 64*T1 for a final response, as after a CANCEL (§9.1), once there was a provisional."""
+        self._limited = True
+        if self.state == PROCEEDING:
+            self._keep_limit(None, now)
+
+    def _keep_limit(self, _message: Request | Response | None, now: float) -> None:
+        if self._limited and self.timeout is None:
             self.timeout = self.core.timers.start(self.core.t1x64, TIMER_B, self, now)
 
     def _start_a(self, _message: Request | Response | None, now: float) -> None:

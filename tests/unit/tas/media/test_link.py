@@ -120,6 +120,37 @@ def test_requests_under_way_fail_when_the_connection_is_lost() -> None:
     assert server.requests() == []  # what was not sent does not go to the next connection
 
 
+def test_request_to_a_busy_engine_is_made_again_when_the_server_is_heard_of() -> None:
+    link, server, _ = connected()
+    owner = Owner()
+    link.request("session.modify", Empty(), owner, "a", 0.0)
+    (first,) = server.requests()
+    server.reply(first, RpcError(ErrorCode.BUSY, "the engine is busy"))
+    assert (server.requests(), owner.replies) == ([], [])
+    server.status()
+    (again,) = server.requests()
+    assert (again.id, again.method) == (first.id, "session.modify")
+    server.reply(again, None)
+    assert owner.replies == [("a", None)]
+
+
+def test_request_that_waits_for_a_busy_engine_fails_with_the_connection() -> None:
+    link, server, _ = connected()
+    owner = Owner()
+    link.request("session.delete", Empty(), owner, "a", 0.0)
+    server.reply(server.requests()[0], RpcError(ErrorCode.BUSY, "the engine is busy"))
+    link.connection_lost(0.1)
+    assert owner.replies == [("a", LINK_LOST)]
+
+
+def test_new_session_does_not_wait_for_a_busy_engine() -> None:
+    link, server, _ = connected()
+    owner = Owner()
+    link.request("session.create", Empty(), owner, "a", 0.0)
+    server.reply(server.requests()[0], RpcError(ErrorCode.BUSY, "the engine is busy"))
+    assert owner.replies == [("a", ErrorCode.BUSY)]
+
+
 def test_what_is_worth_another_server() -> None:
     expected = {ErrorCode.FULL, ErrorCode.DRAINING, ErrorCode.BUSY, LINK_LOST}
     assert expected == FULL_OR_DRAINING
