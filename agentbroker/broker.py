@@ -130,9 +130,7 @@ class Broker:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout is due."""
-        candidates = [self.cluster.next_timeout(), *self._ask_at.values()]
-        if self.election.leading:
-            candidates += [self.engine.next_timeout(), self._match_at]
+        candidates = [self.cluster.next_timeout(), self.engine.next_timeout(), self._match_at, *self._ask_at.values()]
         return min((due for due in candidates if due is not None), default=None)
 
     def handle_timeout(self, now: float) -> None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from common.service.config import ConfigError, Settings, load_file, load_settings
 from common.service.directory import AgentEntry, AgentsFile, QueueEntry, QueuesFile
+from common.service.urls import BusUrl, StoreUrl
 
 ENV_PREFIX: Final = "OPENTAS_AGENTBROKER__"
 
@@ -20,13 +21,13 @@ class _Strict(BaseModel):
 class BusSettings(_Strict):
     """The message bus."""
 
-    url: str = "mqtt://127.0.0.1:1883"
+    url: BusUrl = "mqtt://127.0.0.1:1883"
 
 
 class StoreSettings(_Strict):
     """The SQL store: lease, placement, activity."""
 
-    url: str = "sqlite:///var/opentas.sqlite"
+    url: StoreUrl = "sqlite:///var/opentas.sqlite"
 
 
 class HttpSettings(_Strict):

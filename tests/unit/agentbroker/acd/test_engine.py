@@ -248,6 +248,7 @@ def test_agent_whose_call_is_known_before_the_phone_is_talking_from_the_logon_on
 
 def test_held_engine_matches_nobody_until_it_is_released() -> None:
     acd = Acd()
+    acd.log_on("1002")
     acd.engine.matching.hold()
     acd.call("tas-1-1-0")
     acd.call("tas-1-2-0", waited=30.0)
@@ -255,7 +256,7 @@ def test_held_engine_matches_nobody_until_it_is_released() -> None:
     acd.wait(1.0)
     assert acd.commands() == []
     acd.engine.matching.release(acd.now)
-    assert acd.offer().call_uid == "tas-1-2-0"
+    assert [(offer.call_uid, offer.agent) for offer in acd.offers()] == [("tas-1-2-0", "1002"), ("tas-1-1-0", "1001")]
 
 
 # Death of a node.
