@@ -34,6 +34,19 @@ class ConfigError(Exception):
     """A configuration that cannot be used; the text names file, key and what to change."""
 
 
+def read_secret(key: str, path: Path | None) -> str:
+    """The secret in a file, empty when none is configured; raises ConfigError naming `key` when it cannot be used."""
+    if path is None:
+        return ""
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{key}: {path} cannot be read: {error}") from error
+    if not secret:
+        raise ConfigError(f"{key}: {path} is empty; it must hold the shared secret")
+    return secret
+
+
 class Settings(BaseSettings):
     """Base of a process's settings. Precedence: environment (`<prefix>A__B=…`), then the TOML file."""
 

@@ -7,7 +7,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import aiomqtt
 import msgspec
@@ -16,6 +16,7 @@ from common.contracts.envelopes import Envelope, Presence
 from common.service.bus.aio.client import DirectClient
 from common.service.bus.protocol import MAX_PAYLOAD_BYTES, Handler, Sealer, matches, open_envelope
 from common.service.logs import get_logger
+from common.service.urls import check_bus_url
 
 OUTBOX_LIMIT: Final = 10_000
 """Messages that may wait for the connection's turn; beyond it the oldest are dropped and counted."""
@@ -35,14 +36,13 @@ class MqttBus:
 
     def __init__(self, url: str, node: str, incarnation: str, *, last_will: tuple[str, Presence] | None = None) -> None:
         """`url` is mqtt://user:password@host:port. Raises ValueError for another scheme."""
-        parts = urlsplit(url)
-        if parts.scheme != "mqtt" or parts.hostname is None:
-            raise ValueError("bus url must be mqtt://[user:password@]host[:port]")
+        parts = urlsplit(check_bus_url(url))
         self.node = node
         self.incarnation = incarnation
         self.connected = False
         self.dropped = 0
-        self._where = (parts.hostname, parts.port or 1883, parts.username, parts.password)
+        user, password = (None if part is None else unquote(part) for part in (parts.username, parts.password))
+        self._where = (parts.hostname or "", parts.port or 1883, user, password)
         self._last_will = last_will
         self._sealer = Sealer(node, incarnation)
         self._outbox: deque[tuple[str, bytes, bool]] = deque()

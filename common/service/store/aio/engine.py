@@ -12,9 +12,12 @@ from typing import Any, Final
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Connection, event, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-FORMS: Final = "store url must be sqlite:///path/to/file or postgresql://user:password@host/database"
+from common.service.config import ConfigError
+from common.service.urls import STORE_FORMS, sqlite_path
+
 MIGRATIONS: Final = Path(__file__).resolve().parents[1] / "migrations"
 SQLITE_BUSY_TIMEOUT_MS: Final = 5000
 CONNECT_TIMEOUT_S: Final = 5.0
@@ -25,25 +28,32 @@ POSTGRES_LOCK: Final = 7_020_001
 
 
 def make_engine(url: str) -> AsyncEngine:
-    """An engine for `sqlite:///path` or `postgresql://…`; raises ValueError for another scheme."""
-    scheme, separator, rest = url.partition("://")
-    if scheme == "sqlite" and separator:
-        path = Path(rest.removeprefix("/"))
-        if path == Path():
-            raise ValueError(FORMS)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(path)), pool_size=1, max_overflow=1)
-        event.listen(engine.sync_engine, "connect", _tune_sqlite)
-        return engine
-    if scheme in ("postgresql", "postgres") and separator:
+    """An engine for `sqlite:///path` or `postgresql://…`; raises ValueError for another form, ConfigError for a folder
+    that cannot be made."""
+    path = sqlite_path(url)
+    if path is not None:
+        return _make_sqlite(path)
+    try:
         return create_async_engine(
-            f"postgresql+asyncpg://{rest}",
+            f"postgresql+asyncpg://{url.partition('://')[2]}",
             pool_size=2,
             max_overflow=2,
             pool_pre_ping=True,
             connect_args={"timeout": CONNECT_TIMEOUT_S, "command_timeout": COMMAND_TIMEOUT_S},
         )
-    raise ValueError(FORMS)
+    except (ValueError, SQLAlchemyError) as error:  # its text may hold the password
+        raise ConfigError(f"store.url: must be {STORE_FORMS}") from error
+
+
+def _make_sqlite(path: Path) -> AsyncEngine:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"store.url: {path.parent}: {error.strerror}") from error
+    url = URL.create("sqlite+aiosqlite", database=str(path))
+    engine = create_async_engine(url, pool_size=1, max_overflow=1)
+    event.listen(engine.sync_engine, "connect", _tune_sqlite)
+    return engine
 
 
 def _tune_sqlite(connection: Any, _record: object) -> None:

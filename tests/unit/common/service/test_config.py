@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from common.service.config import ConfigError, Settings, load_file, load_settings, read_toml
+from common.service.config import ConfigError, Settings, load_file, load_settings, read_secret, read_toml
 
 PREFIX = "OPENTAS_TEST__"
 
@@ -172,3 +172,20 @@ def test_file_that_is_absent_or_no_toml_is_refused_by_name(tmp_path: Path) -> No
 def test_long_value_is_cut(file: Path) -> None:
     (line,) = refused(file, f'[sip]\ntransport = "{"x" * 5000}"')
     assert len(line) < 250 + len(str(file))
+
+
+# Secrets in files.
+
+
+def test_secret_is_what_the_file_holds_without_its_line_end(tmp_path: Path) -> None:
+    (tmp_path / "control.token").write_text("  secret\n")
+    assert read_secret("media.token_file", tmp_path / "control.token") == "secret"
+    assert read_secret("media.token_file", None) == ""
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe"])
+def test_secret_file_that_says_nothing_is_refused_by_key_and_name(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "control.token").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"media\.token_file: .*control\.token"):
+        read_secret("media.token_file", tmp_path / "control.token")

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import OperationalError
 
+from common.service.config import ConfigError
 from common.service.store.aio.engine import make_engine, migrate, migrate_when_reachable
 from common.service.store.schema import metadata
 
@@ -19,6 +20,18 @@ from common.service.store.schema import metadata
 def test_url_of_another_form_is_refused_with_the_right_ones(url: str) -> None:
     with pytest.raises(ValueError, match=r"sqlite:///path/to/file or postgresql://user:password@host/database"):
         make_engine(url)
+
+
+def test_database_url_with_a_bad_part_is_refused_without_its_password() -> None:
+    with pytest.raises(ConfigError, match="postgresql://user:password@host/database") as caught:
+        make_engine("postgresql://u:geheim@h:port/d")
+    assert "geheim" not in str(caught.value)
+
+
+def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=rf"^store\.url: {tmp_path}/file/var: Not a directory"):
+        make_engine(f"sqlite:///{tmp_path}/file/var/opentas.sqlite")
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
