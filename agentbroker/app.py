@@ -68,6 +68,8 @@ class BrokerProcess:
         self._alarm = Alarm(self._loop, self._timed_out)
         self._turn_planned = False
         self._store_ready = False
+        self._hurry = asyncio.Event()
+        """Rows are not to wait: what a person asked for must outlive this process."""
 
     def _presence(self, state: str) -> Presence:
         http = self._settings.http
@@ -86,6 +88,10 @@ class BrokerProcess:
         if not self._turn_planned:
             self._turn_planned = True
             self._loop.call_soon(self._turn)
+
+    def _person_acted(self) -> None:
+        self._plan_turn()
+        self._hurry.set()
 
     def _turn(self) -> None:
         self._turn_planned = False
@@ -192,7 +198,10 @@ class BrokerProcess:
 
     async def _write_rows(self) -> None:
         while True:
-            await asyncio.sleep(WRITE_DELAY_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WRITE_DELAY_S):
+                    await self._hurry.wait()
+            self._hurry.clear()
             if self._election.leading and (self._activity or self._placements):
                 await self._write_once()
 
@@ -235,7 +244,7 @@ class BrokerProcess:
         """Run until stopped."""
         http = self._settings.http
         app = make_app(health=self.health, registry=self._registry)
-        api = Api(self._broker, self._loop.time, self._plan_turn, self._calls_of_nodes)
+        api = Api(self._broker, self._loop.time, self._person_acted, self._calls_of_nodes)
         add_routes(app, api, self._broker, TokenStore.from_file(http.tokens_file))
         try:
             runner = await start_http(app, http.host, http.port)

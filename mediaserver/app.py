@@ -13,7 +13,7 @@ from typing import Final
 
 from common.contracts.media import ServerState
 from common.service.aio.lifecycle import Lifecycle, run, settle_collector
-from common.service.config import ConfigError, load_settings
+from common.service.config import ConfigError, load_settings, read_secret
 from common.service.http.aio import Health, make_app, start_http
 from common.service.http.tokens import TokenStore
 from common.service.logs import configure_logs, get_logger
@@ -62,20 +62,6 @@ def load_all_prompts(settings: MediaServerSettings, folder: Path, engine: Engine
     return prompts
 
 
-def read_token(settings: MediaServerSettings, folder: Path) -> str:
-    """The secret of control.token_file, empty when none is configured; raises ConfigError when it cannot be used."""
-    token_file = settings.control.token_file
-    if token_file is None:
-        return ""
-    try:
-        token = (folder / token_file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"control.token_file: {folder / token_file} cannot be read: {error}") from error
-    if not token:
-        raise ConfigError(f"control.token_file: {folder / token_file} is empty; without a token every peer is believed")
-    return token
-
-
 class MediaProcess:
     """All parts of one media server."""
 
@@ -98,7 +84,8 @@ class MediaProcess:
             shards=engine.shards,
             rtp_timeout_ms=int(rtp.timeout_s * 1000),
         )
-        token = read_token(settings, folder)
+        token_file = settings.control.token_file
+        token = read_secret("control.token_file", None if token_file is None else folder / token_file)
         tokens_file = settings.http.tokens_file
         self._tokens = TokenStore.from_file(folder / tokens_file if tokens_file is not None else None)
         self._server = MediaServer(settings.name, secrets.token_hex(4), token, sessions)

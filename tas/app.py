@@ -17,7 +17,7 @@ from common.contracts.media import Hello
 from common.service.aio.alarm import Alarm
 from common.service.aio.lifecycle import Lifecycle, run, settle_collector
 from common.service.bus.aio.mqtt import MqttBus
-from common.service.config import ConfigError
+from common.service.config import ConfigError, read_secret
 from common.service.http.aio import Health, make_app, start_http
 from common.service.http.tokens import TokenStore
 from common.service.logs import configure_logs, get_logger
@@ -127,8 +127,7 @@ class TasProcess:
 
     def _make_doors(self) -> list[LinkDoor]:
         settings = self._config.settings
-        token_file = settings.media.token_file
-        token = token_file.read_text().strip() if token_file is not None else ""
+        token = read_secret("media.token_file", settings.media.token_file)
         hello = Hello(version=1, node=settings.node, incarnation=self._incarnation, token=token)
         control = self._node.control
         doors = []

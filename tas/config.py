@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from common.contracts.media import Codec
 from common.service.config import ConfigError, Settings, load_file, load_settings
 from common.service.directory import AgentsFile, QueuesFile
+from common.service.urls import BusUrl, StoreUrl
 
 ENV_PREFIX: Final = "OPENTAS_TAS__"
 SHOWN_NAMES: Final = 20
@@ -78,13 +79,13 @@ class MediaSettings(_Strict):
 class BusSettings(_Strict):
     """The message bus."""
 
-    url: str = "mqtt://127.0.0.1:1883"
+    url: BusUrl = "mqtt://127.0.0.1:1883"
 
 
 class StoreSettings(_Strict):
     """The SQL store; `spool` holds CDRs while it is away."""
 
-    url: str = "sqlite:///var/opentas.sqlite"
+    url: StoreUrl = "sqlite:///var/opentas.sqlite"
     spool: Path = Path("var/cdr-spool.jsonl")
 
 

@@ -126,7 +126,7 @@ class Node:
             self.bus.publish(topics.presence("tas", self.bus.node), self._presence("up"), retain=True)
             for binding in self.registrar.bindings.all_own():
                 self._publish_binding(binding)
-            self._outbox.insert(0, self.snapshot(now))
+            self._outbox = [self.snapshot(now)]  # what was said meanwhile is in it
             self._flush_at = now
 
     def on_commands(self, _topic: str, envelope: Envelope | None, now: float) -> None:

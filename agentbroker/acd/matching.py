@@ -57,7 +57,7 @@ class Matching:
         """For a call without an offer."""
         if call.offer or call.removed:
             return
-        agent = queue.take_agent(call) if not self._held and call.not_before <= now else None
+        agent = queue.take_agent() if not self._held and call.not_before <= now else None
         if agent is None:
             queue.line_up(call)
         else:
@@ -81,7 +81,7 @@ class Matching:
         best: tuple[tuple[float, float], Queue, WaitingCall] | None = None
         for name in agent.queues:
             queue = self._queues.get(name)
-            call = queue.head(agent, now) if queue is not None else None
+            call = queue.head(now) if queue is not None else None
             if queue is None or call is None:
                 continue
             rank = (-queue.entry.weight, call.entered_at)

@@ -1,4 +1,4 @@
-"""Who comes first: the strategies of queues.conf as sort keys, and who can take a call at all."""
+"""Who comes first: the strategies of queues.conf as sort keys."""
 
 from __future__ import annotations
 
@@ -28,13 +28,3 @@ def linear(agent: Agent, queue: Queue) -> tuple[float, ...]:
 
 
 STRATEGIES: Final[dict[str, Key]] = {"leastrecent": leastrecent, "fewestcalls": fewestcalls, "linear": linear}
-
-
-def usable(agent: Agent, node: str) -> bool:
-    """Whether a TAS can reach the agent's phone: by address over UDP, else only where its TCP connection ends.
-
-    (A way through the edge node, RFC 3327 Path, comes with the SIP issue.)
-    """
-    return any(
-        binding.transport == "udp" or bool(binding.path) or binding.node == node for binding in agent.devices.values()
-    )

@@ -10,7 +10,7 @@ import heapq
 from typing import Final
 
 from agentbroker.acd.agents import READY, Agent
-from agentbroker.acd.policy import Key, usable
+from agentbroker.acd.policy import Key
 from agentbroker.acd.stats import QueueStats
 from common.service.directory import QueueEntry
 
@@ -96,25 +96,16 @@ class Queue:
             heapq.heapify(kept)
             self._ready = kept
 
-    def take_agent(self, call: WaitingCall) -> Agent | None:
-        """The best ready agent who can take `call`; others keep their place."""
-        passed = []
-        found = None
+    def take_agent(self) -> Agent | None:
+        """The best ready agent."""
         while self._ready:
-            item = heapq.heappop(self._ready)
-            agent = item[3]
-            if agent.state is not READY or agent.token != item[2]:
-                continue
-            if usable(agent, call.node):
-                found = agent
-                break
-            passed.append(item)
-        for item in passed:
-            heapq.heappush(self._ready, item)
-        return found
+            _, _, token, agent = heapq.heappop(self._ready)
+            if agent.state is READY and agent.token == token:
+                return agent
+        return None
 
-    def head(self, agent: Agent, now: float) -> WaitingCall | None:
-        """The call that has waited longest and can go to `agent`; all keep their place."""
+    def head(self, now: float) -> WaitingCall | None:
+        """The call that has waited longest and may be offered now; all keep their place."""
         passed = []
         found = None
         while self._listed:
@@ -124,7 +115,7 @@ class Queue:
                 heapq.heappop(self._listed)
                 call.listed = False
                 continue
-            if call.not_before <= now and usable(agent, call.node):
+            if call.not_before <= now:
                 found = call
                 break
             passed.append(heapq.heappop(self._listed))

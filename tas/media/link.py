@@ -94,8 +94,8 @@ class MediaLink:
     """One media server."""
 
     __slots__ = (
-        "_buffer", "_busy", "_events", "_hello", "_last_heard", "_lines", "_lost_at", "_next_id", "_pending", "address", "close",
-        "connected", "incarnation", "limit", "name", "placed", "problem", "state", "taken_total", "used",
+        "_buffer", "_busy", "_events", "_hello", "_last_heard", "_lines", "_lost_at", "_next_id", "_pending", "address",
+        "close", "connected", "incarnation", "limit", "name", "placed", "problem", "state", "taken_total", "used",
     )  # fmt: skip
 
     def __init__(self, name: str, hello: Hello, events: LinkEvents) -> None:

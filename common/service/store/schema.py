@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Double, Integer, MetaData, String, Table
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, String, Table
 
 metadata: Final = MetaData()
 
@@ -59,11 +59,12 @@ agent_activity: Final = Table(
     "agent_activity",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("agent", String(64), nullable=False, index=True),
+    Column("agent", String(64), nullable=False),
     Column("at", Double, nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", String(32), nullable=False),
     Column("origin", String(16), nullable=False),
     Column("call_uid", String(80), nullable=False),
+    Index("ix_agent_activity_agent_id", "agent", "id"),
 )
 """Every change of an agent's state."""

@@ -10,29 +10,10 @@ import pytest
 
 from common.service.aio.lifecycle import Lifecycle
 from common.service.config import ConfigError
-from mediaserver.app import MediaProcess, load_all_prompts, read_token, rtp_socket
+from mediaserver.app import MediaProcess, load_all_prompts, rtp_socket
 from mediaserver.config import ControlSettings, EngineSettings, MediaServerSettings
 from tests.unit.mediaserver.support import HOST, make_engine
 from tests.unit.mediaserver.test_prompts import write_wav
-
-
-def with_token(name: str) -> MediaServerSettings:
-    return MediaServerSettings(control=ControlSettings(token_file=Path(name)))
-
-
-def test_token_is_read_beside_the_configuration(tmp_path: Path) -> None:
-    (tmp_path / "control.token").write_text("  secret\n")
-    assert read_token(with_token("control.token"), tmp_path) == "secret"
-    assert read_token(with_token(str(tmp_path / "control.token")), Path("/nowhere")) == "secret"
-    assert read_token(MediaServerSettings(), tmp_path) == ""
-
-
-@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe"])
-def test_token_file_that_says_nothing_is_refused_by_name(tmp_path: Path, content: bytes | None) -> None:
-    if content is not None:
-        (tmp_path / "control.token").write_bytes(content)
-    with pytest.raises(ConfigError, match=r"control\.token_file: .*control\.token"):
-        read_token(with_token("control.token"), tmp_path)
 
 
 def test_rtp_socket_is_bound_non_blocking_and_a_taken_port_refused() -> None:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from agentbroker.acd.agents import BUSY, LOGGED_OUT, READY, RESERVED, RINGING, TALKING, WRAP_UP
-from agentbroker.acd.policy import usable
 from agentbroker.acd.queues import SLACK
 from common.contracts.agents import Binding
 from common.contracts.calls import (
@@ -323,7 +322,7 @@ class EngineMachine(RuleBasedStateMachine):
                 if call.offer or call.not_before > now:
                     continue
                 ready = [number for number in queue.members if engine.agents[number].state is READY]
-                assert not [number for number in ready if usable(engine.agents[number], call.node)], call.call_uid
+                assert not [number for number in ready if engine.agents[number].devices], call.call_uid
 
     @invariant()
     def placement_counts_those_who_are_logged_on(self) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
-from agentbroker.acd.agents import Agent
-from agentbroker.acd.policy import STRATEGIES, usable
+from agentbroker.acd.policy import STRATEGIES
 from common.contracts.calls import Offer
-from tests.unit.agentbroker.acd.support import Acd, agent_entry, phone
+from tests.unit.agentbroker.acd.support import Acd
 
 AGENTS = {"1001": ("support",), "1002": ("support",), "1003": ("support",)}
 
@@ -52,19 +49,3 @@ def test_linear_takes_agents_in_the_order_of_the_file() -> None:
     acd = Acd({"support": {"strategy": "linear"}}, AGENTS)
     acd.log_on("1003", "1002", "1001")
     assert order(acd, 3) == ["1001", "1002", "1003"]
-
-
-@pytest.mark.parametrize(
-    ("binding", "node", "reached"),
-    [
-        (phone("1001", "tas-1", transport="udp"), "tas-2", True),
-        (phone("1001", "tas-1", transport="tcp"), "tas-1", True),
-        (phone("1001", "tas-1", transport="tcp", path="<sip:tas-1;lr>"), "tas-2", True),
-    ],
-    ids=["by address", "on its connection", "through its edge"],
-)
-def test_phone_is_usable_where_it_can_be_reached(binding: object, node: str, reached: bool) -> None:
-    agent = Agent("1001", agent_entry("support"), 0.0)
-    assert not usable(agent, node), "no phone at all"
-    agent.devices["tas-1", "contact"] = binding  # type: ignore[assignment]
-    assert usable(agent, node) is reached

@@ -15,10 +15,10 @@ def make_queue(name: str = "support") -> Queue:
     return queue
 
 
-def make_agent(number: str = "1001", *, idle_since: float = 0.0, transport: str = "udp") -> Agent:
+def make_agent(number: str = "1001", *, idle_since: float = 0.0) -> Agent:
     agent = Agent(number, agent_entry("support"), idle_since)
     agent.state = READY
-    agent.devices["tas-1", "a"] = phone(number, "tas-1", transport=transport)  # type: ignore[arg-type]
+    agent.devices["tas-1", "a"] = phone(number, "tas-1")
     return agent
 
 
@@ -36,25 +36,24 @@ def test_head_is_the_oldest_call_whoever_came_first() -> None:
     queue = make_queue()
     young, old = make_call("young", entered_at=5.0), make_call("old", entered_at=1.0)
     enter(queue, young, old)
-    assert queue.head(make_agent(), 10.0) is old
-    assert queue.head(make_agent(), 10.0) is old, "looking takes nothing away"
+    assert queue.head(10.0) is old
+    assert queue.head(10.0) is old, "looking takes nothing away"
 
 
 def test_calls_of_one_age_keep_their_order() -> None:
     queue = make_queue()
     first, second = make_call("first"), make_call("second")
     enter(queue, first, second)
-    assert queue.head(make_agent(), 10.0) is first
+    assert queue.head(10.0) is first
 
 
-def test_head_passes_calls_with_an_offer_a_pause_or_out_of_reach() -> None:
+def test_head_passes_calls_with_an_offer_or_a_pause() -> None:
     queue = make_queue()
-    offered, paused, far, fit = (make_call(name, entered_at=float(n)) for n, name in enumerate("abcd"))
-    enter(queue, offered, paused, far, fit)
-    offered.offer, paused.not_before, far.node = "7.1", 11.0, "tas-2"
-    agent = make_agent(transport="tcp")
-    assert queue.head(agent, 10.0) is fit
-    assert queue.head(agent, 11.0) is paused
+    offered, paused, fit = (make_call(name, entered_at=float(n)) for n, name in enumerate("abc"))
+    enter(queue, offered, paused, fit)
+    offered.offer, paused.not_before = "7.1", 11.0
+    assert queue.head(10.0) is fit
+    assert queue.head(11.0) is paused
 
 
 def test_call_whose_offer_came_to_nothing_is_at_the_head_again() -> None:
@@ -62,10 +61,10 @@ def test_call_whose_offer_came_to_nothing_is_at_the_head_again() -> None:
     call = make_call()
     enter(queue, call)
     call.offer = "7.1"
-    assert queue.head(make_agent(), 1.0) is None
+    assert queue.head(1.0) is None
     call.offer = ""
     queue.line_up(call)
-    assert queue.head(make_agent(), 1.0) is call
+    assert queue.head(1.0) is call
 
 
 def test_taken_agent_is_the_best_and_gone_from_the_list() -> None:
@@ -73,18 +72,9 @@ def test_taken_agent_is_the_best_and_gone_from_the_list() -> None:
     late, early = make_agent("1001", idle_since=9.0), make_agent("1002", idle_since=3.0)
     queue.ready(late)
     queue.ready(early)
-    assert queue.take_agent(make_call()) is early
-    assert queue.take_agent(make_call()) is late
-    assert queue.take_agent(make_call()) is None
-
-
-def test_agent_who_cannot_be_reached_is_passed_and_keeps_the_place() -> None:
-    queue = make_queue()
-    near, far = make_agent("1001", idle_since=9.0), make_agent("1002", idle_since=3.0, transport="tcp")
-    queue.ready(near)
-    queue.ready(far)
-    assert queue.take_agent(make_call(node="tas-2")) is near
-    assert queue.take_agent(make_call(node="tas-1")) is far
+    assert queue.take_agent() is early
+    assert queue.take_agent() is late
+    assert queue.take_agent() is None
 
 
 def test_agent_who_changed_meanwhile_is_not_taken() -> None:
@@ -93,7 +83,7 @@ def test_agent_who_changed_meanwhile_is_not_taken() -> None:
     queue.ready(agent)
     agent.step(Event.SET_NOT_READY, 1.0)
     agent.step(Event.SET_READY, 2.0)
-    assert queue.take_agent(make_call()) is None, "the entry is of an earlier Ready"
+    assert queue.take_agent() is None, "the entry is of an earlier Ready"
 
 
 def test_ready_list_is_swept_at_its_bound_and_keeps_who_is_ready() -> None:
@@ -105,7 +95,7 @@ def test_ready_list_is_swept_at_its_bound_and_keeps_who_is_ready() -> None:
         agent.step(Event.SET_READY, 1.0)
         queue.ready(agent)
         assert queue.held <= 2 * len(queue.members) + SLACK
-    assert {queue.take_agent(make_call()), queue.take_agent(make_call())} == {agent, other}
+    assert {queue.take_agent(), queue.take_agent()} == {agent, other}
 
 
 def test_list_of_waiting_calls_is_swept_at_its_bound_and_keeps_who_waits() -> None:
@@ -116,7 +106,7 @@ def test_list_of_waiting_calls_is_swept_at_its_bound_and_keeps_who_waits() -> No
         enter(queue, make_call(str(number), entered_at=float(number)))
         queue.leave(str(number))
         assert queue.held <= 2 * len(queue.waiting) + SLACK + 1
-    assert queue.head(make_agent(), 99.0) is stays
+    assert queue.head(99.0) is stays
 
 
 def test_oldest_wait_is_that_of_the_longest_waiting_call() -> None:

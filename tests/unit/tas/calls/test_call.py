@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from common.contracts.calls import Offer, OfferResult
 from common.contracts.ids import OfferId
 from common.contracts.media import ErrorCode

@@ -58,7 +58,7 @@ def upgrade() -> None:
         sa.Column("origin", sa.String(16), nullable=False),
         sa.Column("call_uid", sa.String(80), nullable=False),
     )
-    op.create_index("ix_agent_activity_agent", "agent_activity", ["agent"])
+    op.create_index("ix_agent_activity_agent_id", "agent_activity", ["agent", "id"])
 
 
 def downgrade() -> None:
