@@ -25,6 +25,7 @@ pytestmark = [
 ]
 
 AGENT = "1001"
+ECHO = "9196"
 
 
 @contextmanager
@@ -56,9 +57,9 @@ def agent_phone(lab: Lab, folder: Path) -> Iterator[None]:
         phone.stop()
 
 
-def call_queue(lab: Lab, folder: Path) -> None:
-    """One call to the queue that is answered and hung up."""
-    caller = Sipp(folder, "uac_call.xml", lab.sip(1), host="127.0.0.2", number="8000", extra=["-d", "500"])
+def make_call(lab: Lab, folder: Path, number: str = "8000") -> None:
+    """One call, by default to the queue, that is answered and hung up."""
+    caller = Sipp(folder, "uac_call.xml", lab.sip(1), host="127.0.0.2", number=number, extra=["-d", "1000"])
     counts = caller.run()
     assert (counts.successful, counts.failed) == (1, 0), caller.errors()
 
@@ -99,7 +100,7 @@ def test_queued_call_on_mosquitto_leaves_its_cdr_in_postgresql_also_after_either
     ):
         assert "bus" not in lab.names("bus")
         assert lab.description["bus"] == bus.url.rpartition("@")[2]
-        call_queue(lab, tmp_path / "first")
+        make_call(lab, tmp_path / "first")
         (row,) = wait_cdrs(store, 1)
         assert (row["result"], row["queue"], row["agent"], row["trunk"]) == ("answered", "support", AGENT, "pbx")
         assert row["answered_at"] <= row["ended_at"]
@@ -109,18 +110,26 @@ def test_queued_call_on_mosquitto_leaves_its_cdr_in_postgresql_also_after_either
         runner.run(bus.start())
         wait_for(lambda: is_ready(lab), timeout_s=20, what="the lab ready again")
         lab.wait_agent(AGENT, "Ready", timeout_s=20)
-        call_queue(lab, tmp_path / "second")
+        make_call(lab, tmp_path / "second")
         wait_cdrs(store, 2)
 
         cluster.stop()
         try:
-            call_queue(lab, tmp_path / "third")
+            make_call(lab, tmp_path / "third", ECHO)  # without a store nobody leads, so no queue is served meanwhile
         finally:
             cluster.start()
-        rows = wait_cdrs(store, 3, timeout_s=20)
-        assert [(row["result"], row["agent"]) for row in rows] == [("answered", AGENT)] * 3
-        assert len({row["call_uid"] for row in rows}) == 3
+        wait_cdrs(store, 3, timeout_s=20)
         wait_for(lambda: is_ready(lab), timeout_s=20, what="the lab ready again")
+        lab.wait_agent(AGENT, "Ready", timeout_s=20)
+        make_call(lab, tmp_path / "fourth")
+        rows = wait_cdrs(store, 4)
+    assert [(row["called"], row["result"], row["agent"]) for row in rows] == [
+        ("8000", "answered", AGENT),
+        ("8000", "answered", AGENT),
+        (ECHO, "answered", ""),
+        ("8000", "answered", AGENT),
+    ]
+    assert len({row["call_uid"] for row in rows}) == 4
     assert not (tmp_path / "var" / "opentas.sqlite").exists()
     assert not (tmp_path / "var" / "bus").exists()
 
