@@ -206,12 +206,15 @@ class TasProcess:
             self._node.on_commands(topic, envelope, self._loop.time())
             self._plan_turn()
 
+        def binding(topic: str, envelope: Envelope | None) -> None:
+            self._node.on_binding(topic, envelope, self._loop.time())
+
         def connection(connected: bool) -> None:
             self._node.on_connection(connected, self._loop.time())
             self._plan_turn()
 
         self._bus.subscribe(topics.node_commands(self._config.settings.node), commands)
-        self._bus.subscribe(topics.ALL_BINDINGS, self._node.on_binding)
+        self._bus.subscribe(topics.ALL_BINDINGS, binding)
         self._bus.subscribe(topics.presence("tas", "+"), self._node.on_presence)
         self._bus.on_connection(connection)
 

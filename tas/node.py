@@ -144,7 +144,7 @@ class Node:
             else:
                 self.control.receive_command(command, now)
 
-    def on_binding(self, topic: str, envelope: Envelope | None) -> None:
+    def on_binding(self, topic: str, envelope: Envelope | None, now: float) -> None:
         """A binding of another node; or one of our former life, which nobody keeps alive any more."""
         node, aor, key = topics.parse_binding(topic)
         if node == self.bus.node:
@@ -154,7 +154,7 @@ class Node:
         elif envelope is None:
             self.registrar.bindings.remove_remote(node, aor, key)
         else:
-            self.registrar.bindings.put_remote(key, self._bindings.decode(envelope.body))
+            self.registrar.bindings.put_remote(key, self._bindings.decode(envelope.body), now)
 
     def on_presence(self, _topic: str, envelope: Envelope | None) -> None:
         """Presence of a TAS node: where it speaks SIP. One that is gone keeps its address: it may come back."""

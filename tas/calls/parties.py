@@ -37,21 +37,15 @@ class Parties:
         raise NotImplementedError
 
     def agent_leg(self, call: Call, agent: str) -> Leg | None:
-        """A leg to an agent's phone: the contact that registered last here, else one shared by another node."""
-        contacts = [known for known in self.registrar.bindings.contacts(agent).values() if known.flow.alive]
-        shared = self.registrar.bindings.remote(agent)
-        route = b""
-        if contacts:
-            contact = max(contacts, key=lambda known: known.expires_at)
-            binding, flow = contact.binding, contact.flow
-        elif shared:
-            binding = shared[-1]
-            route = binding.path.encode()
-            flow = _flow_of(binding)
-        else:
+        """A leg to the phone that registered last for an agent, here or with another node; None when there is none."""
+        found = self.registrar.bindings.newest(agent)
+        if found is None:
             return None
+        binding, own = found
+        flow = own or _flow_of(binding)
         leg = Leg(call.next_leg_id(), agent, incoming=False, flow=flow, learn=self.config.agents[agent].nat)
-        leg.uri, leg.route = binding.contact.encode(), route
+        leg.uri = binding.contact.encode()
+        leg.route = binding.path.encode() if own is None else b""
         return leg
 
     def outside_leg(self, call: Call, destination: Destination) -> Leg:

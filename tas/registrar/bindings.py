@@ -12,14 +12,17 @@ from tas.sip.flow import Flow
 class Contact:
     """One contact of ours. `flow` is the one it registered over; TCP contacts end with it."""
 
-    __slots__ = ("binding", "call_id", "cseq", "expires_at", "flow", "key")
+    __slots__ = ("binding", "call_id", "cseq", "expires_at", "flow", "key", "registered_at")
 
-    def __init__(self, key: str, binding: Binding, flow: Flow, call_id: bytes, cseq: int, expires_at: float) -> None:
+    def __init__(
+        self, key: str, binding: Binding, flow: Flow, call_id: bytes, cseq: int, registered_at: float, expires_at: float
+    ) -> None:
         self.key = key
         self.binding = binding
         self.flow = flow
         self.call_id = call_id
         self.cseq = cseq
+        self.registered_at = registered_at
         self.expires_at = expires_at
 
 
@@ -33,7 +36,8 @@ class Bindings:
 
     def __init__(self) -> None:
         self._own: dict[str, dict[str, Contact]] = {}
-        self._remote: dict[str, dict[tuple[str, str], Binding]] = {}
+        self._remote: dict[str, dict[tuple[str, str], tuple[float, Binding]]] = {}
+        """With when we heard of it: by our clock, that is never compared with another host's."""
         self._expiry: list[tuple[float, str, str]] = []
         self._due: dict[tuple[str, str], float] = {}
         """(aor, key) -> when its entry in `_expiry` is due; entries with another time are void."""
@@ -103,9 +107,12 @@ class Bindings:
                 self._watch(aor, contact)
         return expired
 
-    def put_remote(self, key: str, binding: Binding) -> None:
-        """Another node has this binding."""
-        self._remote.setdefault(binding.aor, {})[(binding.node, key)] = binding
+    def put_remote(self, key: str, binding: Binding, now: float) -> None:
+        """Another node has this binding; told again after a loss of the bus, it is no newer for that."""
+        known = self._remote.setdefault(binding.aor, {})
+        told = known.get((binding.node, key))
+        if told is None or told[1] != binding:
+            known[binding.node, key] = (now, binding)
 
     def remove_remote(self, node: str, aor: str, key: str) -> None:
         """Another node's binding is over."""
@@ -117,4 +124,15 @@ class Bindings:
 
     def remote(self, aor: str) -> list[Binding]:
         """Other nodes' bindings of an AOR."""
-        return list(self._remote.get(aor, {}).values())
+        return [binding for _, binding in self._remote.get(aor, {}).values()]
+
+    def newest(self, aor: str) -> tuple[Binding, Flow | None] | None:
+        """Where a phone registered last, here (with its living flow) or with another node (None)."""
+        found: tuple[float, Binding, Flow | None] | None = None
+        for told_at, binding in self._remote.get(aor, {}).values():
+            if found is None or told_at >= found[0]:
+                found = (told_at, binding, None)
+        for contact in self._own.get(aor, {}).values():
+            if contact.flow.alive and (found is None or contact.registered_at >= found[0]):
+                found = (contact.registered_at, contact.binding, contact.flow)
+        return found[1:] if found is not None else None

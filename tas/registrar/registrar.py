@@ -179,7 +179,7 @@ class Registrar:
             user_agent=(request.get(b"user-agent") or b"").decode("utf-8", "replace")[:80],
             path=self._path(flow).decode("ascii") if flow.reliable else "",
         )
-        made = Contact(key, binding, flow, request.call_id, request.cseq, now + expires)
+        made = Contact(key, binding, flow, request.call_id, request.cseq, now, now + expires)
         if self.bindings.put(aor, made):
             self._events.append(PhoneRegistered(binding))
 

@@ -113,12 +113,15 @@ class TasHost(SipProcess):
             self.node.on_commands(topic, envelope, self.world.now)
             self.world.touch(self)
 
+        def binding(topic: str, envelope: Envelope | None) -> None:
+            self.node.on_binding(topic, envelope, self.world.now)
+
         def connection(connected: bool) -> None:
             self.node.on_connection(connected, self.world.now)
             self.world.touch(self)
 
         self.bus.subscribe(topics.node_commands(self.name), commands)
-        self.bus.subscribe(topics.ALL_BINDINGS, self.node.on_binding)
+        self.bus.subscribe(topics.ALL_BINDINGS, binding)
         self.bus.subscribe(topics.presence("tas", "+"), self.node.on_presence)
         self.bus.on_connection(connection)
 

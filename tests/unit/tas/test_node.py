@@ -162,9 +162,9 @@ def test_binding_of_another_node_is_known_until_it_is_cleared() -> None:
     there = Binding("1002", "tas-2", "sip:1002@192.0.2.77", "192.0.2.77", 5060, "udp")
     topic = topics.binding("tas-2", "1002", "abcd")
     body = msgspec.Raw(msgspec.json.encode(there))
-    rig.node.on_binding(topic, Envelope("tas-2", "x", 1, body))
+    rig.node.on_binding(topic, Envelope("tas-2", "x", 1, body), rig.now)
     assert rig.registrar.bindings.remote("1002") == [there]
-    rig.node.on_binding(topic, None)
+    rig.node.on_binding(topic, None, rig.now)
     assert rig.registrar.bindings.remote("1002") == []
 
 
@@ -178,8 +178,8 @@ def test_binding_of_a_former_life_is_cleared_and_one_of_this_life_stays() -> Non
     old = Binding("1001", "tas-1", "sip:1001@192.0.2.50", "192.0.2.50", 5060, "udp")
     former = Envelope("tas-1", "former-life", 1, msgspec.Raw(msgspec.json.encode(old)))
     heard.clear()
-    rig.node.on_binding(topics.binding("tas-1", "1001", "0000abcd"), former)
-    rig.node.on_binding(topic, former)  # the same phone, registered again in this life
+    rig.node.on_binding(topics.binding("tas-1", "1001", "0000abcd"), former, rig.now)
+    rig.node.on_binding(topic, former, rig.now)  # the same phone, registered again in this life
     rig.turn()
     assert heard == [(topics.binding("tas-1", "1001", "0000abcd"), False)]
 

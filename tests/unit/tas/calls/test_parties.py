@@ -69,16 +69,16 @@ def test_phone_of_a_dead_connection_is_passed_over() -> None:
     assert rig.control.agent_leg(rig.call(), "1001") is None
 
 
-def test_phone_here_is_taken_before_one_of_another_node() -> None:
+def test_phone_that_registered_here_last_is_taken_before_one_of_another_node() -> None:
     rig = Rig()
-    rig.registrar.bindings.put_remote("a", elsewhere())
+    rig.registrar.bindings.put_remote("a", elsewhere(), rig.now)
     rig.register()
     assert leg_to(rig).peer == "192.0.2.9:5060"
 
 
 def test_udp_phone_of_another_node_is_reached_by_its_address() -> None:
     rig = Rig()
-    rig.registrar.bindings.put_remote("a", elsewhere(5062))
+    rig.registrar.bindings.put_remote("a", elsewhere(5062), rig.now)
     leg = leg_to(rig)
     assert (leg.uri, leg.peer, leg.route) == (b"sip:1001@192.0.2.77:5062", "192.0.2.77:5062", b"")
 
@@ -86,7 +86,7 @@ def test_udp_phone_of_another_node_is_reached_by_its_address() -> None:
 def test_connected_phone_of_another_node_is_reached_through_its_edge() -> None:
     rig = Rig()
     path = "<sip:token@192.0.2.2:5070;transport=tcp;lr>"
-    rig.registrar.bindings.put_remote("a", elsewhere(40123, "tcp", path))
+    rig.registrar.bindings.put_remote("a", elsewhere(40123, "tcp", path), rig.now)
     call = rig.call()
     leg = rig.control.agent_leg(call, "1001")
     assert leg is not None

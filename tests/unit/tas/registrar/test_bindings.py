@@ -12,8 +12,8 @@ def binding(node: str = "tas-2", port: int = 5060, instance: str = "") -> Bindin
     return Binding("1001", node, f"sip:1001@192.0.2.9:{port}", "192.0.2.9", port, "udp", instance)
 
 
-def contact(key: str = "a", expires_at: float = 100.0, port: int = 5060) -> Contact:
-    return Contact(key, binding("tas-1", port), udp(), b"reg-1", 1, expires_at)
+def contact(key: str = "a", expires_at: float = 100.0, port: int = 5060, registered_at: float = 0.0) -> Contact:
+    return Contact(key, binding("tas-1", port), udp(), b"reg-1", 1, registered_at, expires_at)
 
 
 # Expiry.
@@ -118,10 +118,10 @@ def test_phone_that_registered_anew_on_another_connection_does_not_end_with_the_
 
 def test_bindings_of_other_nodes_are_kept_apart_by_node_and_key() -> None:
     bindings = Bindings()
-    bindings.put_remote("a", binding("tas-2"))
-    bindings.put_remote("a", binding("tas-3"))
-    bindings.put_remote("b", binding("tas-2", 5061))
-    bindings.put_remote("b", binding("tas-2", 5062))
+    bindings.put_remote("a", binding("tas-2"), 1.0)
+    bindings.put_remote("a", binding("tas-3"), 1.0)
+    bindings.put_remote("b", binding("tas-2", 5061), 1.0)
+    bindings.put_remote("b", binding("tas-2", 5062), 1.0)
     assert [(found.node, found.port) for found in bindings.remote("1001")] == [
         ("tas-2", 5060), ("tas-3", 5060), ("tas-2", 5062),
     ]  # fmt: skip
@@ -130,7 +130,7 @@ def test_bindings_of_other_nodes_are_kept_apart_by_node_and_key() -> None:
 
 def test_ended_bindings_of_other_nodes_are_forgotten() -> None:
     bindings = Bindings()
-    bindings.put_remote("a", binding("tas-2"))
+    bindings.put_remote("a", binding("tas-2"), 1.0)
     bindings.remove_remote("tas-3", "1001", "a")
     bindings.remove_remote("tas-2", "1002", "a")
     assert len(bindings.remote("1001")) == 1
@@ -158,3 +158,27 @@ def test_topic_key_is_one_level_and_differs_by_contact() -> None:
 def test_key_of_a_binding_is_its_instance_or_its_address() -> None:
     assert contact_key(binding(instance="<urn:uuid:1>")) == "<urn:uuid:1>"
     assert contact_key(binding(port=5061)) == "1001@192.0.2.9:5061"
+
+
+def test_newest_is_where_the_phone_registered_last_here_or_elsewhere() -> None:
+    bindings = Bindings()
+    assert bindings.newest("1001") is None
+    here = contact(registered_at=5.0)
+    bindings.put("1001", here)
+    bindings.put_remote("a", binding("tas-2"), 4.0)
+    assert bindings.newest("1001") == (here.binding, here.flow)
+    bindings.put_remote("b", binding("tas-3"), 6.0)
+    assert bindings.newest("1001") == (binding("tas-3"), None)
+    back = contact(registered_at=7.0)
+    bindings.put("1001", back)
+    assert bindings.newest("1001") == (back.binding, back.flow)
+    back.flow.alive = False
+    assert bindings.newest("1001") == (binding("tas-3"), None)
+
+
+def test_binding_told_again_is_no_newer() -> None:
+    bindings = Bindings()
+    bindings.put_remote("a", binding("tas-2"), 1.0)
+    bindings.put_remote("b", binding("tas-3"), 2.0)
+    bindings.put_remote("a", binding("tas-2"), 3.0)
+    assert bindings.newest("1001") == (binding("tas-3"), None)
