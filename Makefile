@@ -7,6 +7,8 @@ STAMP := .venv/.opentas-setup
 TAS ?= 2
 MEDIA ?= 2
 BROKERS ?= 2
+# Without cached bytecode every process of a lab compiles 2,000 modules at its start.
+unexport PYTHONDONTWRITEBYTECODE
 # Worker processes of the fast tests.
 JOBS ?= auto
 
@@ -26,7 +28,7 @@ lab: $(STAMP) ## Run the whole lab in the foreground: make lab TAS=3 MEDIA=5
 test: test-fast test-system ## All tests that need no root
 
 test-fast: $(STAMP) ## Unit tests, virtual-clock scenarios, conformance, short fuzzing
-	$(PYTEST) -n $(JOBS) --dist worksteal tests/unit tests/scenarios tests/conformance tests/fuzz
+	$(PYTEST) -n $(JOBS) --dist loadgroup tests/unit tests/scenarios tests/conformance tests/fuzz
 
 test-system: $(STAMP) ## Real processes, SIPp, baresip, PostgreSQL, mosquitto
 	$(PYTEST) tests/integration tests/system

@@ -4,8 +4,18 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-python=${PYTHON:-python3}
 say() { printf 'setup: %s\n' "$*"; }
+
+# The distribution's Python is built with profile-guided optimisation: a call costs a quarter less CPU on it than on one
+# that was compiled by hand (pyenv), so it comes before whatever PATH names.
+python=
+for candidate in ${PYTHON:-/usr/bin/python3 python3}; do
+  if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    python=$candidate
+    break
+  fi
+done
+[[ -n $python ]] || { say "python 3.11 or newer is needed (PYTHON=/path/to/python3 names one)"; exit 1; }
 
 missing=()
 need() { # need PACKAGE CHECK...: remember PACKAGE when CHECK fails
@@ -15,7 +25,6 @@ need() { # need PACKAGE CHECK...: remember PACKAGE when CHECK fails
 }
 has_header() { "$python" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))'; }
 
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { say "python 3.11 or newer is needed"; exit 1; }
 need python3-venv "$python" -c 'import venv, ensurepip'
 need gcc command -v gcc
 need libc6-dev test -e /usr/include/stdlib.h
@@ -58,6 +67,6 @@ if [[ -z $uv ]]; then
 fi
 
 say "installing the locked Python packages into .venv/ and building the media engine"
-"$uv" sync --frozen --quiet --python "$(command -v "$python")"
+"$uv" sync --frozen --quiet --compile-bytecode --python "$(command -v "$python")"
 touch .venv/.opentas-setup
 say "done"

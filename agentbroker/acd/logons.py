@@ -54,7 +54,6 @@ class Logons:
             return
         if agent.node and agent.pending is not None and agent.pending.reason in MOVING:
             agent.pending = None  # the phone is back before the call is over: there is no move to wait for
-        self._matching.reachable(agent, now)
 
     def _log_on(self, agent: Agent, now: float) -> None:
         agent.node = self.placement.place(agent.number, agent.edge())

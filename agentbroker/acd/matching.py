@@ -66,16 +66,12 @@ class Matching:
     def changed(self, agent: Agent, now: float) -> None:
         """An agent's state is another one: note it, and use an agent who is Ready."""
         self._output.note(agent)
-        self.reachable(agent, now)
+        if agent.state is READY and not self._held:
+            self._find_call(agent, now)
         if agent.state is READY:  # still: no call waits
             for name in agent.queues:
                 if name in self._queues:
                     self._queues[name].ready(agent)
-
-    def reachable(self, agent: Agent, now: float) -> None:
-        """An agent may have become one whom a waiting call fits."""
-        if agent.state is READY and not self._held:
-            self._find_call(agent, now)
 
     def _find_call(self, agent: Agent, now: float) -> None:
         best: tuple[tuple[float, float], Queue, WaitingCall] | None = None

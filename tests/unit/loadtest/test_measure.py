@@ -34,7 +34,6 @@ def test_cpu_is_told_apart_by_thread() -> None:
         done.set()
         for thread in (busy, idle):
             thread.join()
-    assert busy.native_id not in threads_cpu_s(os.getpid())
 
 
 def test_resident_memory_is_that_of_a_python_process() -> None:

@@ -50,16 +50,6 @@ def test_unknown_phone_that_goes_leaves_the_agent_logged_on() -> None:
     assert acd.state("1001") == "Ready LOGON"
 
 
-def test_way_to_a_ready_agent_that_opens_later_brings_the_waiting_call() -> None:
-    acd = Acd()
-    acd.log_on("1001", node="tas-1", transport="tcp")
-    acd.call("tas-2-1-0", node="tas-2")
-    if acd.offers():
-        pytest.skip("every phone can be reached from every node")
-    acd.log_on("1001", node="tas-2", transport="tcp")
-    assert acd.offer().agent == "1001"
-
-
 def test_new_leader_goes_on_with_what_agents_were() -> None:
     acd = Acd()
     states: dict[str, Remembered] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from tas.cdr.aio import CdrWriter
 from tas.cdr.batch import BATCH_ROWS
 from tests.unit.tas.cdr.support import row
 
-PATIENCE_S = 5.0
+PATIENCE_S = 10.0
+LOOK_AGAIN_S = 0.02
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +62,9 @@ class Store:
                 self._changed.clear()
                 if len(await self.uids()) >= count:
                     return
-                await self._changed.wait()
+                with contextlib.suppress(TimeoutError):  # the event comes just before the rows can be read
+                    async with asyncio.timeout(LOOK_AGAIN_S):
+                        await self._changed.wait()
 
     async def uids(self) -> list[str]:
         async with self.engine.connect() as connection:

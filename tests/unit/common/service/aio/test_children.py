@@ -20,8 +20,8 @@ PARENT = """
     from common.service.aio.children import die_with_parent
     child = '''
     import signal, sys
-    print("up", flush=True)
     try:
+        print("up", flush=True)
         signal.pause()
     except KeyboardInterrupt:
         print("interrupted", flush=True)
