@@ -45,6 +45,8 @@ from tas.sip.trace import MessageTrace
 from tas.treatment import menu
 
 STORE_RETRY_S: Final = 2.0
+LAST_WORDS_S: Final = 0.2
+"""For the last BYEs and the media servers' last statistics."""
 DRAIN_LIMIT_S: Final = 3600.0
 """SIGTERM waits this long for calls to end by themselves."""
 
@@ -157,7 +159,7 @@ class TasProcess:
 
     def _after_media(self, now: float) -> None:
         self._let_out(now)
-        self._endpoint.wake()
+        self._endpoint.run()
 
     def _plan_turn(self) -> None:
         if not self._turn_planned:
@@ -167,7 +169,7 @@ class TasProcess:
     def _turn(self) -> None:
         self._turn_planned = False
         self._let_out(self._loop.time())
-        self._endpoint.wake()
+        self._endpoint.run()
 
     def _timed_out(self, now: float) -> None:
         self._node.handle_timeout(now)
@@ -175,7 +177,7 @@ class TasProcess:
         self._metrics.registrations.set(len(self._node.registrar.bindings))
         self._metrics.draining.set(self._node.control.draining)
         self._let_out(now)
-        self._endpoint.wake()
+        self._endpoint.run()
 
     def _let_out(self, now: float) -> None:
         self._node.flush(now)
@@ -289,7 +291,7 @@ class TasProcess:
                 continue
         self._node.control.hang_up_all(self._loop.time())
         self._turn()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(LAST_WORDS_S)
 
 
 def main() -> None:

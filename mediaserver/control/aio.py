@@ -13,6 +13,8 @@ from mediaserver.server import MediaServer
 MAX_UNSENT_BYTES: Final = 1024 * 1024
 """A TAS that does not read for so long is dropped; its sessions wait for it."""
 
+LAZY_REPLY_S: Final = 0.05
+"""Replies that nobody waits for are sent together, this late at most: each wakes a process for its own CPU's worth."""
 HELLO_TIMEOUT_S: Final = 5.0
 """A connection that has not introduced itself by then is dropped."""
 
@@ -24,6 +26,7 @@ class _Connection(asyncio.Protocol):
         self.door = door
         self.link = ControlLink(door.server)
         self.transport: asyncio.Transport | None = None
+        self.later: asyncio.TimerHandle | None = None
         self.hello_by = door.clock() + HELLO_TIMEOUT_S
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -34,10 +37,16 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.link.receive_data(data, self.door.clock())
-        self.flush()
+        if self.link.urgent or self.link.close:
+            self.flush()
+        elif self.later is None:
+            self.later = asyncio.get_running_loop().call_later(LAZY_REPLY_S, self.flush)
 
     def flush(self) -> None:
         """Send what waits."""
+        if self.later is not None:
+            self.later.cancel()
+            self.later = None
         transport = self.transport
         if transport is None:
             return
@@ -51,6 +60,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
+        self.flush()
         self.door.connections.discard(self)
         self.door.server.link_lost(self.link, self.door.clock())
         if self.link.node:

@@ -40,6 +40,8 @@ from mediaserver.checks import SessionError
 from mediaserver.engine import EngineBusy
 from mediaserver.server import MediaServer
 
+LAZY: Final = frozenset(("session.modify", "session.delete"))
+"""Methods whose success nobody acts on at once."""
 MAX_ID: Final = 2**63 - 1
 MAX_NODE_NAME: Final = 64
 
@@ -47,7 +49,7 @@ MAX_NODE_NAME: Final = 64
 class ControlLink:
     """What one connection may do; `node` is empty until its hello was accepted."""
 
-    __slots__ = ("_buffer", "_lines", "_server", "close", "node")
+    __slots__ = ("_buffer", "_lines", "_server", "close", "node", "urgent")
 
     def __init__(self, server: MediaServer) -> None:
         self._server = server
@@ -56,6 +58,8 @@ class ControlLink:
         self.node = ""
         self.close = False
         """The peer spoke nonsense or failed to introduce itself: drop it after the last reply."""
+        self.urgent = False
+        """Something waits that the TAS waits for; a success of LAZY methods alone may wait for company."""
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Bytes from the TAS."""
@@ -73,11 +77,13 @@ class ControlLink:
             return b""
         data = b"".join(self._buffer)
         self._buffer.clear()
+        self.urgent = False
         return data
 
     def notify(self, method: str, params: object) -> None:
         """Tell the TAS something."""
         self._buffer.append(encode_request(method, params))
+        self.urgent = True
 
     def send_status(self) -> None:
         """The heartbeat."""
@@ -85,7 +91,7 @@ class ControlLink:
 
     def _fail(self, text: str) -> None:
         self._buffer.append(encode_error(None, RpcError(INVALID_REQUEST, text)))
-        self.close = True
+        self.close = self.urgent = True
 
     def _receive_line(self, line: bytes, now: float) -> None:
         try:
@@ -112,10 +118,11 @@ class ControlLink:
         try:
             params = msgspec.json.decode(message.params, type=type_)
             self._buffer.append(encode_result(message.id, handler(self, params, now)))
+            self.urgent |= message.method not in LAZY
         except msgspec.DecodeError as error:
             self._reply_error(message.id, INVALID_PARAMS, f"{message.method}: {error}")
         except SessionError as error:
-            self._buffer.append(encode_error(message.id, error.error))
+            self._reply_error(message.id, error.error.code, error.error.message)
         except ValueError as error:  # what only the engine could see is wrong with it
             self._reply_error(message.id, INVALID_PARAMS, f"{message.method}: {error}")
         except EngineBusy:
@@ -123,6 +130,7 @@ class ControlLink:
 
     def _reply_error(self, request_id: int, code: int, text: str) -> None:
         self._buffer.append(encode_error(request_id, RpcError(code, text)))
+        self.urgent = True
 
     # Methods.
 

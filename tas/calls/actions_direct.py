@@ -8,9 +8,8 @@ from common.contracts.calls import AgentCall, AgentCallPhase
 from common.contracts.media import SessionModify
 from common.contracts.outcome import Reason
 from tas.calls import sessions, table
-from tas.calls.outcomes import outcome, rejection, relayed_status
+from tas.calls.outcomes import outcome, rejection, relayed_status, unreachable
 from tas.errors import CallRefused
-from tas.routing.router import Kind
 from tas.sip.events import UsageProgress
 
 if TYPE_CHECKING:
@@ -21,29 +20,17 @@ RING_S = 60.0
 
 
 def open_callee(call: Call, _data: Any, now: float) -> None:
-    """Find the called party and ask for its session, on the caller's media server."""
-    destination = call.destination
-    try:
-        if destination.kind is Kind.AGENT:
-            leg = call.control.agent_leg(call, destination.name)
-            if leg is None:
-                raise CallRefused(480, f"Agent {destination.name} is not registered")
-            call.agent = destination.name
-        else:
-            leg = call.control.outside_leg(call, destination)
-            call.direction = "out"
-            call.trunk = destination.name
-    except CallRefused as refusal:
-        reason = Reason.NOT_REGISTERED if destination.kind is Kind.AGENT else Reason.TRUNK_UNREACHABLE
-        _refuse(call, refusal.status, refusal.reason, now)
-        call.control.finish(call, outcome(reason), now)
-        return
-    call.callee = leg
-    leg.link = call.caller.link
-    sessions.create(call, leg, now)
-    if call.from_agent:
-        peer = leg.number
-        call.control.tell(AgentCall(call.from_agent, call.uid, AgentCallPhase.DIALLING, peer))
+    """Ask for the called party's session, unless that was done together with the caller's."""
+    if call.callee is None:
+        try:
+            call.control.find_callee(call)
+        except CallRefused as refusal:
+            _refuse(call, refusal.status, refusal.reason, now)
+            call.control.finish(call, outcome(unreachable(call.destination)), now)
+            return
+        sessions.create_callee(call, now)
+    if call.from_agent and call.callee is not None:
+        call.control.tell(AgentCall(call.from_agent, call.uid, AgentCallPhase.DIALLING, call.callee.number))
 
 
 def invite_callee(call: Call, _data: Any, now: float) -> None:

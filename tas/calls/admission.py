@@ -9,7 +9,7 @@ from common.contracts.outcome import Reason
 from tas.calls import sessions
 from tas.calls.call import Call
 from tas.calls.leg import Leg
-from tas.calls.outcomes import outcome
+from tas.calls.outcomes import outcome, unreachable
 from tas.errors import CallRefused, SdpError
 from tas.routing.router import Kind, NoRoute, Origin
 from tas.routing.trunks import Trunk
@@ -66,8 +66,16 @@ def _place(control: CallControl, call: Call, event: InviteReceived, now: float) 
         return
     if call.destination.kind is Kind.HANGUP:
         call.refuse(CallRefused(603, "Decline"), outcome(Reason.DECLINED), now)
-    elif not control.open_caller(call, now):
-        call.refuse(CallRefused(503, "No media server has room"), outcome(Reason.MEDIA_FULL), now)
+    else:
+        _open(control, call, now)
+
+
+def _open(control: CallControl, call: Call, now: float) -> None:
+    try:
+        if not control.open_caller(call, now):
+            call.refuse(CallRefused(503, "No media server has room"), outcome(Reason.MEDIA_FULL), now)
+    except CallRefused as refusal:
+        call.refuse(refusal, outcome(unreachable(call.destination)), now)
 
 
 def _make_call(control: CallControl, event: InviteReceived, trunk: Trunk | None, agent: str, now: float) -> Call:

@@ -11,7 +11,7 @@ from common.contracts.ids import CallUid, LegId, make_leg_id
 from common.contracts.media import DeleteResult, SessionCreated
 from common.contracts.outcome import Outcome
 from common.contracts.rpc import RpcError
-from tas.calls import table
+from tas.calls import sessions, table
 from tas.calls.actions import CompiledTable
 from tas.calls.leg import Leg
 from tas.errors import CallRefused
@@ -191,6 +191,8 @@ class Call:
             return
         if leg.link is not None and error.code in FULL_OR_DRAINING:
             self.failed_servers.add(leg.link.name)
+            if self.callee is not None:  # asked for in the same breath: should it be there, it is of no use
+                sessions.delete(self, self.callee, now)
             leg.link = None
             if self.control.open_caller(self, now):
                 return

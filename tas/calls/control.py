@@ -40,6 +40,7 @@ from tas.routing.trunks import Trunk, Trunks
 from tas.sip.events import InviteReceived, UsageEvent
 from tas.sip.layer import SipLayer
 
+DIRECT: Final = (Kind.AGENT, Kind.OUTSIDE)
 ALL_CODECS: Final = (Codec.PCMA, Codec.PCMU)
 
 
@@ -194,19 +195,27 @@ class CallControl(Parties):
         return self._codecs.get(trunk, ALL_CODECS)
 
     def open_caller(self, call: Call, now: float) -> bool:
-        """Ask the next media server for the caller's session; False when none is left."""
+        """Ask the next media server for the caller's session; False when none is left.
+
+        The session of a directly called party is asked for in the same breath, one round trip sooner; raises
+        CallRefused when there is no way to that party.
+        """
         link = self.pool.choose(call.failed_servers)
         if link is None:
             return False
+        kind = call.destination.kind
+        if kind in DIRECT and call.callee is None:
+            self.find_callee(call)
         call.caller.link = link
         call.media_server = link.name
-        kind = call.destination.kind
         play = None
         if kind is Kind.QUEUE:
             play = sessions.queue_play(call)  # a late offer's caller hears it from the ACK on
         elif kind is Kind.MENU:
             play = sessions.menu_play(call)
         sessions.create(call, call.caller, now, play=play, echo=kind is Kind.ECHO)
+        if call.callee is not None:
+            sessions.create_callee(call, now)
         return True
 
     def finish(self, call: Call, outcome: Outcome, now: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from common.contracts.outcome import Outcome, Reason, Result
+from tas.routing.router import Destination, Kind
 
 _CAUSES: Final[dict[Reason, tuple[Result, int, int]]] = {
     Reason.CALLER_HANGUP: (Result.ANSWERED, 200, 16),
@@ -39,6 +40,11 @@ def outcome(reason: Reason, *, result: Result | None = None, sip_cause: int | No
     """The Outcome of a reason; `result` and `sip_cause` replace the usual ones."""
     usual, status, q850 = _CAUSES[reason]
     return Outcome(result or usual, reason, sip_cause if sip_cause is not None else status, q850)
+
+
+def unreachable(destination: Destination) -> Reason:
+    """Why a called party cannot even be called."""
+    return Reason.NOT_REGISTERED if destination.kind is Kind.AGENT else Reason.TRUNK_UNREACHABLE
 
 
 def rejection(status: int, *, trunk: bool) -> Outcome:

@@ -9,7 +9,7 @@ from common.contracts.calls import AgentCall, AgentCallPhase, NodeEvent
 from tas.calls import sessions
 from tas.calls.leg import Leg
 from tas.errors import CallRefused
-from tas.routing.router import Destination
+from tas.routing.router import Destination, Kind
 from tas.sip.dialog import next_hop
 from tas.sip.flow import Address, Flow, TransportName
 from tas.sip.headers import format_name_addr, parse_name_addr
@@ -35,6 +35,20 @@ class Parties:
     def tell(self, event: NodeEvent) -> None:
         """See CallControl.tell."""
         raise NotImplementedError
+
+    def find_callee(self, call: Call) -> None:
+        """Make the called leg of a direct call; raises CallRefused when there is no way to it."""
+        destination = call.destination
+        if destination.kind is Kind.AGENT:
+            leg = self.agent_leg(call, destination.name)
+            if leg is None:
+                raise CallRefused(480, f"Agent {destination.name} is not registered")
+            call.agent = destination.name
+        else:
+            leg = self.outside_leg(call, destination)
+            call.direction = "out"
+            call.trunk = destination.name
+        call.callee = leg
 
     def agent_leg(self, call: Call, agent: str) -> Leg | None:
         """A leg to the phone that registered last for an agent, here or with another node; None when there is none."""

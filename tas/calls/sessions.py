@@ -24,6 +24,13 @@ def create(call: Call, leg: Leg, now: float, *, play: Play | None = None, echo: 
     leg.link.request("session.create", request, call, leg.leg_id, now)
 
 
+def create_callee(call: Call, now: float) -> None:
+    """Ask for the called leg's session on the caller's media server."""
+    assert call.callee is not None
+    call.callee.link = call.caller.link
+    create(call, call.callee, now)
+
+
 def modify(call: Call, request: SessionModify, now: float) -> None:
     """Change a session of this call."""
     link = call.caller.link

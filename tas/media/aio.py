@@ -12,6 +12,8 @@ from tas.media.link import MediaLink
 
 BACKOFF_S: Final = (0.2, 0.5, 1.0)
 CONNECT_TIMEOUT_S: Final = 2.0
+LAZY_REQUEST_S: Final = 0.02
+"""Requests that nobody waits for go with the next one, this late at most: a write of their own wakes a process."""
 
 _log = get_logger("media")
 
@@ -51,21 +53,28 @@ class LinkDoor:
         self.clock = asyncio.get_running_loop().time
         self._where = (host, port)
         self._task: asyncio.Task[None] | None = None
+        self._later: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Begin to connect."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"link-{self.link.name}")
 
     def flush(self) -> None:
-        """Send what the link has to say; drop the connection when it asks for it."""
-        transport = self.transport
+        """Send what the link has to say at once; drop the connection when it asks for it."""
+        link, transport = self.link, self.transport
         if transport is None:
             return
-        data = self.link.take_sends()
-        if data:
-            transport.write(data)
-        if self.link.close:
+        if link.urgent:
+            transport.write(link.take_sends())
+        elif link.waiting and self._later is None:
+            self._later = asyncio.get_running_loop().call_later(LAZY_REQUEST_S, self._flush_all)
+        if link.close:
             transport.abort()
+
+    def _flush_all(self) -> None:
+        self._later = None
+        if self.transport is not None and self.link.waiting:
+            self.transport.write(self.link.take_sends())
 
     async def stop(self) -> None:
         """Close the connection."""
@@ -73,6 +82,9 @@ class LinkDoor:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        if self._later is not None:
+            self._later.cancel()
+        self._flush_all()
         if self.transport is not None:
             self.transport.close()
 

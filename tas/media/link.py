@@ -86,6 +86,8 @@ class LinkEvents(Protocol):
 _Asked = tuple[ReplyTo | None, str, bytes]
 """Whom the answer is for, their tag, and the request itself when it is to be made again."""
 NOBODY_ASKED: Final[_Asked] = (None, "", b"")
+LAZY: Final = frozenset(("session.delete",))
+"""Nobody hears whether it is done now or a moment later."""
 GOES_ELSEWHERE: Final = frozenset(("session.create", "hello"))
 """Not made again: a new session goes to the next server."""
 
@@ -95,7 +97,8 @@ class MediaLink:
 
     __slots__ = (
         "_buffer", "_busy", "_events", "_hello", "_last_heard", "_lines", "_lost_at", "_next_id", "_pending", "address",
-        "close", "connected", "incarnation", "limit", "name", "placed", "problem", "state", "taken_total", "used",
+        "close", "connected", "incarnation", "limit", "name", "placed", "problem", "state", "taken_total", "urgent",
+        "used",
     )  # fmt: skip
 
     def __init__(self, name: str, hello: Hello, events: LinkEvents) -> None:
@@ -109,6 +112,8 @@ class MediaLink:
         """Sessions made there since its last status: `used` is up to STATUS_INTERVAL_S old."""
         self.taken_total = 0
         self.connected = False
+        self.urgent = False
+        """Something is to be sent at once; LAZY requests alone may wait for company."""
         self.close = False
         """The door should drop the connection; `problem` says why."""
         self.problem = ""
@@ -142,6 +147,7 @@ class MediaLink:
         data = encode_request(method, params, self._next_id)
         self._pending[self._next_id] = (owner, tag, b"" if method in GOES_ELSEWHERE else data)
         self._buffer.append(data)
+        self.urgent |= method not in LAZY
 
     def take_sends(self) -> bytes:
         """Bytes for the connection."""
@@ -149,7 +155,13 @@ class MediaLink:
             return b""
         data = b"".join(self._buffer)
         self._buffer.clear()
+        self.urgent = False
         return data
+
+    @property
+    def waiting(self) -> bool:
+        """Whether take_sends() would give anything."""
+        return bool(self._buffer)
 
     def connection_made(self, now: float) -> None:
         """TCP is up: introduce ourselves."""
@@ -175,6 +187,7 @@ class MediaLink:
         self._last_heard = now
         if self._busy:
             self._buffer += [asked[2] for asked in self._busy.values()]
+            self.urgent = True
             self._pending |= self._busy
             self._busy = {}
         try:

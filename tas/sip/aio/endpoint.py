@@ -18,8 +18,10 @@ from tas.sip.message import Request, Response
 from tas.sip.overload import PROBE_S, Overload
 from tas.sip.parser import SipParseError
 
-TICK_S: Final = 0.001
-"""uvloop's clock moves in milliseconds: a timer armed to the tick could fire just before its deadline and spin."""
+COALESCE_S: Final = 0.02
+"""Deadlines are run so late at most, those of a moment in one wake: nearly all only forget what is over, and a
+retransmission after 520 ms is as good as one after 500. (uvloop's clock moves in milliseconds: armed to the tick a
+timer could fire just before its deadline and spin.)"""
 
 
 class SipEndpoint:
@@ -78,7 +80,7 @@ class SipEndpoint:
         """Have events and sends handled soon; call it after acting on the layer outside `on_events`."""
         if not self._awake and self._loop is not None:
             self._awake = True
-            self._loop.call_soon(self._run)
+            self._loop.call_soon(self._woken)
 
     # What the doors call.
 
@@ -109,8 +111,12 @@ class SipEndpoint:
 
     # One wake.
 
-    def _run(self) -> None:
+    def _woken(self) -> None:
         self._awake = False
+        self.run()
+
+    def run(self) -> None:
+        """Handle events and sends now: at the end of a turn that began outside of SIP."""
         loop = self._loop
         if loop is None:
             return
@@ -138,13 +144,13 @@ class SipEndpoint:
         if self._timer is not None:
             self._timer.cancel()
         self._armed_at = deadline
-        self._timer = loop.call_at(deadline + TICK_S, self._timed_out)
+        self._timer = loop.call_at(deadline + COALESCE_S, self._timed_out)
 
     def _timed_out(self) -> None:
         self._timer = None
         if self._loop is not None:
             self._layer.handle_timeout(self._loop.time())
-            self._run()
+            self.run()
 
     def _look_at_lag(self) -> None:
         loop = self._loop

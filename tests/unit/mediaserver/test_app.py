@@ -23,7 +23,7 @@ def test_rtp_socket_is_bound_non_blocking_and_a_taken_port_refused() -> None:
         before = len(os.listdir("/proc/self/fd"))
         with pytest.raises(OSError, match="in use"):
             rtp_socket(HOST, port)
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(os.listdir("/proc/self/fd")) <= before  # the collector may close others' meanwhile
 
 
 def test_prompts_come_from_the_folder_beside_the_configuration(tmp_path: Path) -> None:
