@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -97,6 +98,27 @@ class HttpSettings(_Strict):
     tokens_file: Path | None = None
 
 
+def _hep_target(value: str) -> str:
+    parts = urlsplit(value)
+    if value and (parts.scheme != "udp" or not parts.hostname or not parts.port or parts.path or parts.query):
+        raise ValueError("must be udp://host:port, or empty: no export")
+    return value
+
+
+class TraceSettings(_Strict):
+    """SIP messages: those kept for `tasctl call`, and copies for a Homer server."""
+
+    ring_mb: int = Field(default=16, ge=0, le=1024)
+    hep: Annotated[str, AfterValidator(_hep_target)] = ""
+    hep_capture_id: int = Field(default=2001, ge=0, le=2**32 - 1)
+
+    @property
+    def hep_address(self) -> tuple[str, int] | None:
+        """`hep` as (host, port)."""
+        parts = urlsplit(self.hep)
+        return (parts.hostname, parts.port) if parts.hostname and parts.port else None
+
+
 class LimitSettings(_Strict):
     """What the node takes on at most."""
 
@@ -129,6 +151,7 @@ class TasSettings(Settings):
     bus: BusSettings = BusSettings()
     store: StoreSettings = StoreSettings()
     http: HttpSettings = HttpSettings()
+    trace: TraceSettings = TraceSettings()
     limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()
     files: FileSettings = FileSettings()

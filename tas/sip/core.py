@@ -95,11 +95,15 @@ class Core:
         self.identity = b"\r\nUser-Agent: " + settings.user_agent if settings.user_agent else b""
         self.allow = b"\r\nAllow: " + settings.allow
 
-    def advertise(self) -> None:
-        """Render the Via and Contact of each transport."""
+    def local_address(self, transport: str) -> Address:
+        """Where we are reached over a transport."""
         settings = self.settings
         udp = settings.udp or settings.tcp or ("127.0.0.1", 5060)
-        tcp = settings.tcp or udp
+        return udp if transport == "udp" else settings.tcp or udp
+
+    def advertise(self) -> None:
+        """Render the Via and Contact of each transport."""
+        udp, tcp = self.local_address("udp"), self.local_address("tcp")
         self.host = udp[0].encode()
         self.vias = {
             "udp": b"SIP/2.0/UDP %b;rport;branch=" % host_port(udp),
@@ -114,7 +118,7 @@ class Core:
         """Put a message into the out-box."""
         self.sends.append(Send(flow, data))
         if self.trace is not None:
-            self.trace.record(call_id, now, True, flow.remote, data)
+            self.trace.record(call_id, now, True, flow, data)
 
     def random_below(self, limit: int) -> int:
         """A random integer 0..limit-1 (limit <= 65536)."""

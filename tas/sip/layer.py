@@ -83,6 +83,10 @@ class SipLayer:
         """How this node shows itself."""
         return self._core.settings
 
+    def local_address(self, transport: str) -> Address:
+        """Where we are reached over a transport."""
+        return self._core.local_address(transport)
+
     def open_edge(self, is_node: Callable[[Address], bool]) -> Edge:
         """Let other nodes reach the phones on this node's connections."""
         self._edge = Edge(self._core, is_node)
@@ -104,7 +108,7 @@ class SipLayer:
         core = self._core
         try:
             if core.trace is not None:
-                core.trace.record_received(message, flow, now)
+                core.trace.record(message.call_id, now, False, flow, message.wire)
             if self._edge is not None and self._passes_edge(self._edge, message, flow, now):
                 return
             if isinstance(message, Response):

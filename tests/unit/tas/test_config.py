@@ -131,6 +131,19 @@ def test_source_of_two_trunks_is_refused(folder: Path) -> None:
     assert "trunks.second.sources: 127.0.0.2 is a source of trunk pbx already" in refusal(folder)
 
 
+def test_trace_goes_nowhere_by_default_and_to_homer_when_told(folder: Path) -> None:
+    trace = load_config(folder / "tas.toml").settings.trace
+    assert (trace.ring_mb, trace.hep_address) == (16, None)
+    spoil(folder, "tas.toml", '# hep = ""', 'hep = "udp://homer.example:9060"')
+    assert load_config(folder / "tas.toml").settings.trace.hep_address == ("homer.example", 9060)
+
+
+@pytest.mark.parametrize("url", ["tcp://h:9060", "udp://h", "udp://:9060", "h:9060", "udp://h:70000", "udp://h:1/path"])
+def test_bad_address_of_homer_is_refused_by_key(folder: Path, url: str) -> None:
+    spoil(folder, "tas.toml", '# hep = ""', f'hep = "{url}"')
+    assert "trace.hep" in refusal(folder)
+
+
 def test_codec_named_twice_counts_once(folder: Path) -> None:
     spoil(folder, "trunks.toml", '["PCMA", "PCMU"]', '["PCMU", "PCMU", "PCMA"]')
     assert load_config(folder / "tas.toml").trunks["pbx"].codecs == [Codec.PCMU, Codec.PCMA]
