@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from common.contracts.media import Codec
 from common.service.config import ConfigError, Settings, load_file, load_settings
-from common.service.directory import AgentsFile, QueuesFile
+from common.service.directory import AgentsFile, QueuesFile, SipPeerEntry
 from common.service.urls import BusUrl, StoreUrl
 
 ENV_PREFIX: Final = "OPENTAS_TAS__"
@@ -157,7 +157,7 @@ class TasSettings(Settings):
     files: FileSettings = FileSettings()
 
 
-class TrunkEntry(_Strict):
+class TrunkEntry(SipPeerEntry):
     """A call manager. What comes from `sources` is it; calls out go to `target`."""
 
     sources: list[Ipv4] = Field(min_length=1)

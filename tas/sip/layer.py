@@ -17,8 +17,8 @@ from tas.sip.events import Event, InviteReceived, RequestReceived, ResponseRecei
 from tas.sip.flow import Address, Flow, Send
 from tas.sip.grammar import SipSyntaxError
 from tas.sip.heads import RequestHead, render_headers
-from tas.sip.invite.base import CONTENT_SDP
 from tas.sip.invite.table import CALLING, INVITED
+from tas.sip.invite.terms import ACCEPT_ONLY, SessionPolicy
 from tas.sip.invite.usage import InviteUsage
 from tas.sip.message import Header, Request, Response
 from tas.sip.parser import SipParseError, rejection, validate
@@ -196,6 +196,7 @@ class SipLayer:
         headers: Sequence[Header] = (),
         call_id: bytes | None = None,
         cseq: int = 1,
+        session: SessionPolicy = ACCEPT_ONLY,
         now: float,
     ) -> InviteUsage:
         """Call `uri` over `flow`; an empty body asks for the peer's offer. Route and Max-Forwards may be given."""
@@ -203,9 +204,7 @@ class SipLayer:
         tag = core.tokens.tag()
         head, extra = self._head(uri, flow, from_ + b";tag=" + tag, to, headers, call_id, cseq)
         usage = InviteUsage(core, self._next_key(), head.call_id, tag, CALLING, flow)
-        usage.has_offer = bool(body)
-        extra = core.contacts[flow.transport] + core.allow + extra
-        usage.start_calling(head, head.render(b"INVITE", extra + CONTENT_SDP if body else extra, body), now)
+        usage.start_calling(head, core.contacts[flow.transport] + core.capabilities + extra, body, session, now)
         return usage
 
     def request(
