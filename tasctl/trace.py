@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
@@ -27,6 +27,7 @@ SILENCE_S: Final = 10.0
 """A node sends something every 2 s; after so long without, its stream is over."""
 MAX_BEHIND: Final = 10_000
 """Lines kept while the terminal is slow; then the nodes wait, and count what they drop."""
+RETRY_S: Final = 1.0
 RULE: Final = "─" * 100
 
 
@@ -52,51 +53,94 @@ def lines_of(url: str, token: str, wanted: dict[str, str], opened: Callable[[], 
     raise ApiError(f"{address}: the node ended the trace")
 
 
+class Back(NamedTuple):
+    """A node whose stream had ended is traced again."""
+
+    node: str
+
+
+Item = TraceLine | ApiError | Back
+
+
+class _Stream(threading.Thread):
+    """Reads one node for as long as the process lives; one that dies or restarts is asked again."""
+
+    def __init__(self, lab: LabTrace, node: str, url: str, token: str, wanted: dict[str, str]) -> None:
+        super().__init__(daemon=True)
+        self._lab = lab
+        self._node = node
+        self._url = url
+        self._token = token
+        self._wanted = wanted
+        self._first = True
+        self._down = False
+
+    def run(self) -> None:
+        """Thread."""
+        over = False
+        while not over:
+            try:
+                for line in lines_of(self._url, self._token, self._wanted, self._opened):
+                    self._lab.put(line)
+            except ApiError as error:
+                if not self._down:
+                    self._lab.put(error)
+                self._down = True
+                self._tried()
+                if error.status:  # it answers and does not want to
+                    return
+            over = self._lab.over.wait(RETRY_S)
+
+    def _opened(self) -> None:
+        if self._down:
+            self._down = False
+            self._lab.put(Back(self._node))
+        self._tried()
+
+    def _tried(self) -> None:
+        if self._first:
+            self._first = False
+            self._lab.tried.release()
+
+
 class LabTrace:
-    """The streams of all nodes: threads that end with the process. Iterate until `count` messages or `seconds`."""
+    """The streams of all nodes. Iterate until `count` messages, `seconds`, or all nodes are down."""
 
     def __init__(self, nodes: dict[str, str], token: str, wanted: dict[str, str]) -> None:
-        self._queue: queue.Queue[TraceLine | ApiError] = queue.Queue(MAX_BEHIND)
-        self._running = len(nodes)
-        self._opened = threading.Semaphore(0)
+        self._queue: queue.Queue[Item] = queue.Queue(MAX_BEHIND)
         self._nodes = len(nodes)
-        for url in nodes.values():
-            threading.Thread(target=self._read, args=(url, token, wanted), daemon=True).start()
+        self.running = len(nodes)
+        self.tried = threading.Semaphore(0)
+        self.over = threading.Event()
+        """Nobody iterates any more: streams that are down stay so."""
+        for name, url in nodes.items():
+            _Stream(self, name, url, token, wanted).start()
 
-    def _read(self, url: str, token: str, wanted: dict[str, str]) -> None:
-        first = [self._opened.release]
-
-        def opened() -> None:
-            while first:
-                first.pop()()
-
-        try:
-            for line in lines_of(url, token, wanted, opened):
-                self._queue.put(line)
-        except ApiError as error:
-            self._queue.put(error)
-            opened()
+    def put(self, item: Item) -> None:
+        """Of a stream; waits while the reader is slow."""
+        self._queue.put(item)
 
     def wait_opened(self) -> None:
         """Until every node sends or has refused."""
         for _ in range(self._nodes):
-            self._opened.acquire()
+            self.tried.acquire()
 
-    def lines(self, count: int, seconds: float) -> Iterator[TraceLine | ApiError]:
+    def lines(self, count: int, seconds: float) -> Iterator[Item]:
         """What comes, in the order it comes, failures of a node included; 0 is no bound."""
         deadline = time.monotonic() + seconds if seconds else None
         seen = 0
-        while self._running and not (count and seen >= count):
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                return
-            try:
-                line = self._queue.get(timeout=min(left, 3600.0) if left is not None else 3600.0)
-            except queue.Empty:
-                continue
-            self._running -= isinstance(line, ApiError)
-            seen += isinstance(line, TraceMessage)
-            yield line
+        try:
+            while self.running and not (count and seen >= count):
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    return
+                with contextlib.suppress(queue.Empty):
+                    line = self._queue.get(timeout=left)
+                    self.running += isinstance(line, Back) - isinstance(line, ApiError)
+                    seen += isinstance(line, TraceMessage)
+                    yield line
+        finally:
+            self.over.set()
 
 
 class Capture:

@@ -13,7 +13,7 @@ import typer
 from common.contracts.trace import TraceLine, TraceMessage
 from tasctl.client import ApiError
 from tasctl.shell import COULD_NOT_ASK, Pcap, Token, Url, encodable, fail, targets_or_fail
-from tasctl.trace import Capture, LabTrace, human
+from tasctl.trace import Back, Capture, LabTrace, human
 
 Full = Annotated[bool, typer.Option("--full", help="The whole messages.")]
 
@@ -36,7 +36,7 @@ def trace(
     nodes = {name: address for name, address in targets.tas.items() if node in ("", name) or url}
     if not nodes:
         fail(f"no TAS {node or 'runs'}; there is: {', '.join(targets.tas) or 'none'}", COULD_NOT_ASK)
-    failed = 0
+    all_down = False
     try:
         with Capture(pcap) as capture, contextlib.suppress(KeyboardInterrupt):
             streams = LabTrace(nodes, targets.token, {"number": number, "call": call, "method": method})
@@ -44,15 +44,17 @@ def trace(
             print(f"tracing {url or ', '.join(nodes)}", file=sys.stderr, flush=True)
             for line in streams.lines(count, seconds):
                 if isinstance(line, ApiError):
-                    failed += 1
                     print(f"tasctl: {line}", file=sys.stderr, flush=True)
+                elif isinstance(line, Back):
+                    print(f"tasctl: {line.node or url} is traced again", file=sys.stderr, flush=True)
                 else:
                     _show(line, as_json, full, capture)
+            all_down = not streams.running
     except BrokenPipeError:  # `tasctl trace | head` has seen enough
         sys.stderr.close()
     except OSError as error:
         fail(f"--pcap: {error}", COULD_NOT_ASK)
-    if failed == len(nodes):
+    if all_down:
         raise typer.Exit(COULD_NOT_ASK)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
@@ -16,16 +17,36 @@ TCP: Final = 6
 SIP: Final = 1
 GENERIC: Final = 0
 """Vendor of the chunks everybody knows."""
+CHUNK: Final = struct.Struct("!HHH")
+TIME: Final = struct.Struct("!HHHIHHHI")
+TIME_CHUNK_BYTES: Final = 10
+CACHED_PEERS: Final = 8_192
+"""Pairs of ends whose chunks are kept ready: two for each peer."""
 
 
 def encode(
     at: float, transport: str, source: Address, destination: Address, payload: bytes, *, capture_id: int, node: str
 ) -> bytes:
     """One packet; `at` is Unix time in seconds."""
+    seconds, micros = divmod(round(at * 1_000_000), 1_000_000)
+    payload = payload[:MAX_PAYLOAD_BYTES]
+    body = b"".join(
+        (
+            _ends(transport, source, destination),
+            TIME.pack(GENERIC, 9, TIME_CHUNK_BYTES, seconds, GENERIC, 10, TIME_CHUNK_BYTES, micros),
+            _origin(capture_id, node),
+            CHUNK.pack(GENERIC, 15, CHUNK.size + len(payload)),
+            payload,
+        )
+    )
+    return b"HEP3" + struct.pack("!H", 6 + len(body)) + body
+
+
+@lru_cache(maxsize=CACHED_PEERS)
+def _ends(transport: str, source: Address, destination: Address) -> bytes:
     from_ip, to_ip = ip_address(source[0]), ip_address(destination[0])
     version4 = from_ip.version == 4
-    seconds, micros = divmod(round(at * 1_000_000), 1_000_000)
-    chunks = b"".join(
+    return b"".join(
         (
             _chunk(1, struct.pack("!B", IPV4 if version4 else IPV6)),
             _chunk(2, struct.pack("!B", PROTOCOLS.get(transport, TCP))),
@@ -33,16 +54,14 @@ def encode(
             _chunk(4 if version4 else 6, to_ip.packed),
             _chunk(7, struct.pack("!H", source[1])),
             _chunk(8, struct.pack("!H", destination[1])),
-            _chunk(9, struct.pack("!I", seconds)),
-            _chunk(10, struct.pack("!I", micros)),
-            _chunk(11, struct.pack("!B", SIP)),
-            _chunk(12, struct.pack("!I", capture_id)),
-            _chunk(15, payload[:MAX_PAYLOAD_BYTES]),
-            _chunk(19, node.encode()),
         )
     )
-    return b"HEP3" + struct.pack("!H", 6 + len(chunks)) + chunks
+
+
+@lru_cache(maxsize=8)
+def _origin(capture_id: int, node: str) -> bytes:
+    return _chunk(11, struct.pack("!B", SIP)) + _chunk(12, struct.pack("!I", capture_id)) + _chunk(19, node.encode())
 
 
 def _chunk(kind: int, value: bytes) -> bytes:
-    return struct.pack("!HHH", GENERIC, kind, 6 + len(value)) + value
+    return CHUNK.pack(GENERIC, kind, CHUNK.size + len(value)) + value

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -10,8 +12,9 @@ import pytest
 
 from common.contracts.trace import TraceLine, TraceLost, TraceMessage
 from tasctl import pcap
+from tasctl import trace as module
 from tasctl.client import ApiError
-from tasctl.trace import Capture, LabTrace, human
+from tasctl.trace import Back, Capture, Item, LabTrace, human
 from tests.unit.tasctl.support import TOKEN, Recorded
 
 MESSAGE = TraceMessage(
@@ -21,13 +24,15 @@ MESSAGE = TraceMessage(
 )  # fmt: skip
 OK = msgspec.structs.replace(MESSAGE, sent=True, text="SIP/2.0 200 OK\r\ncseq : 1 INVITE\r\n\r\n", call_uid="")
 
+NOWHERE = "http://127.0.0.1:1"
+
 
 def stream(*lines: TraceLine) -> bytes:
     """What a node sends, and then its end."""
     return b"\n" + msgspec.json.Encoder().encode_lines(list(lines))
 
 
-def collect(streams: LabTrace, count: int = 0, seconds: float = 10.0) -> list[TraceLine | ApiError]:
+def collect(streams: LabTrace, count: int = 0, seconds: float = 10.0) -> list[Item]:
     streams.wait_opened()
     return list(streams.lines(count, seconds))
 
@@ -52,10 +57,33 @@ def test_bound_of_messages_ends_it() -> None:
 
 
 def test_bound_of_time_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LabTrace, "_read", lambda self, *_arguments: self._opened.release())
-    before = time.monotonic()
-    assert collect(LabTrace({"tas-1": "http://127.0.0.1:1"}, TOKEN, {}), seconds=0.01) == []
-    assert time.monotonic() - before < 5
+    silent = threading.Event()
+
+    def lines_of(_url: str, _token: str, _wanted: object, opened: Callable[[], None]) -> Iterator[TraceLine]:
+        opened()
+        silent.wait()
+        yield from ()
+
+    monkeypatch.setattr(module, "lines_of", lines_of)
+    assert collect(LabTrace({"tas-1": NOWHERE}, TOKEN, {}), seconds=0.01) == []
+    silent.set()
+
+
+def test_node_that_comes_back_is_traced_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRY_S", 0.0)
+    with Recorded().running() as node:
+        node.answers["/v1/trace"] = (200, stream(MESSAGE))
+        streams = LabTrace({"tas-1": node.url}, TOKEN, {})
+        streams.wait_opened()
+        streams.running += 1  # as if another node lived on
+        found = []
+        for line in streams.lines(0, 10.0):
+            found.append(line)
+            if len(found) == 4:
+                break
+    assert found[0] == MESSAGE
+    assert isinstance(found[1], ApiError)
+    assert found[2:] == [Back("tas-1"), MESSAGE]
 
 
 @pytest.mark.parametrize(
