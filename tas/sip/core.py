@@ -25,14 +25,15 @@ CONTACT_USER: Final = b"tas"
 
 
 class LayerSettings:
-    """How this node shows itself; `udp` and `tcp` are the advertised host and port, None when it has no such door."""
+    """How this node shows itself; `udp`, `tcp`, `tls`: the advertised host and port, None when it has no such door."""
 
-    __slots__ = ("allow", "supported", "t1", "t2", "t4", "tcp", "udp", "user_agent")
+    __slots__ = ("allow", "supported", "t1", "t2", "t4", "tcp", "tls", "udp", "user_agent")
 
     def __init__(
         self,
         udp: Address | None = None,
         tcp: Address | None = None,
+        tls: Address | None = None,
         user_agent: bytes = b"OpenTAS",
         allow: bytes = DEFAULT_ALLOW,
         supported: tuple[bytes, ...] = (),
@@ -42,6 +43,7 @@ class LayerSettings:
     ) -> None:
         self.udp = udp
         self.tcp = tcp
+        self.tls = tls
         self.user_agent = user_agent
         self.allow = allow
         self.supported = supported
@@ -56,6 +58,11 @@ def host_port(address: Address) -> bytes:
     if b":" in host and not host.startswith(b"["):
         host = b"[" + host + b"]"
     return b"%b:%d" % (host, address[1])
+
+
+def is_sips(uri: bytes) -> bool:
+    """Whether a URI wants TLS all the way (RFC 3261 §26.2.2)."""
+    return uri[:5].lower() == b"sips:"
 
 
 class Core:
@@ -90,6 +97,7 @@ class Core:
         self.host = b""
         self.vias: dict[str, bytes] = {}
         self.contacts: dict[str, bytes] = {}
+        """By transport, and "sips" for dialogs that a sips: URI made."""
         self.advertise()
         self.server = b"\r\nServer: " + settings.user_agent if settings.user_agent else b""
         self.identity = b"\r\nUser-Agent: " + settings.user_agent if settings.user_agent else b""
@@ -100,15 +108,23 @@ class Core:
         settings = self.settings
         udp = settings.udp or settings.tcp or ("127.0.0.1", 5060)
         tcp = settings.tcp or udp
+        tls = settings.tls or tcp
         self.host = udp[0].encode()
         self.vias = {
             "udp": b"SIP/2.0/UDP %b;rport;branch=" % host_port(udp),
             "tcp": b"SIP/2.0/TCP %b;rport;branch=" % host_port(tcp),
+            "tls": b"SIP/2.0/TLS %b;rport;branch=" % host_port(tls),
         }
         self.contacts = {
             "udp": b"\r\nContact: <sip:%b@%b>" % (CONTACT_USER, host_port(udp)),
             "tcp": b"\r\nContact: <sip:%b@%b;transport=tcp>" % (CONTACT_USER, host_port(tcp)),
+            "tls": b"\r\nContact: <sip:%b@%b;transport=tls>" % (CONTACT_USER, host_port(tls)),
+            "sips": b"\r\nContact: <sips:%b@%b>" % (CONTACT_USER, host_port(tls)),
         }
+
+    def contact_for(self, uri: bytes, flow: Flow) -> bytes:
+        """Our Contact in a request to `uri` over `flow` (RFC 3261 §8.1.1.8)."""
+        return self.contacts["sips" if is_sips(uri) else flow.transport]
 
     def send(self, flow: Flow, data: bytes, call_id: bytes, now: float) -> None:
         """Put a message into the out-box."""

@@ -24,7 +24,8 @@ class UsageBase:
 
     __slots__ = (
         "_acks", "_answered", "_body", "_cancelled", "_early", "_exchange", "_extra", "_flow", "_head", "_reason",
-        "_status", "_transaction", "call_id", "core", "dialog", "has_offer", "key", "local_tag", "owner", "state",
+        "_secure", "_status", "_transaction", "call_id", "core", "dialog", "has_offer", "key", "local_tag", "owner",
+        "state",
     )  # fmt: skip
 
     def __init__(self, core: Core, key: int, call_id: bytes, local_tag: bytes, state: str, flow: Flow) -> None:
@@ -48,6 +49,8 @@ class UsageBase:
         self._acks: dict[bytes, Send] | None = None
         """Our ACK of each 2xx to our INVITE, by To-tag, for repetitions."""
         self._cancelled = False
+        self._secure = False
+        """A sips: URI made this dialog, so our Contact is one too (RFC 3261 §12.1.1)."""
         # What the step under way sends or reports.
         self._status = 0
         self._reason: bytes | None = None
@@ -63,13 +66,16 @@ class UsageBase:
         """Tell the layer's user."""
         self.core.events.append(event)
 
+    def _contact(self, flow: Flow) -> bytes:
+        return self.core.contacts["sips" if self._secure else flow.transport]
+
     def send_response(
         self, transaction: ServerTransaction, status: int, reason: bytes | None, extra: bytes, body: bytes, now: float
     ) -> bool:
         """Respond to an INVITE or UPDATE: Contact and Allow where they belong (RFC 3261 table 2)."""
         core = self.core
         if status < 300:
-            extra = core.contacts[transaction.flow.transport] + core.allow + extra
+            extra = self._contact(transaction.flow) + core.allow + extra
         if body:
             extra += CONTENT_SDP
         return transaction.respond(status, reason, core.server + extra, body, now=now)
@@ -100,6 +106,6 @@ class UsageBase:
         flow = dialog.next_flow()
         dialog.local_cseq += 1
         head = dialog.head(core.vias[flow.transport], core.tokens.branch(), dialog.local_cseq)
-        extra = core.contacts[flow.transport] + core.allow + core.identity
+        extra = self._contact(flow) + core.allow + core.identity
         data = head.render(b"INVITE", extra + CONTENT_SDP if body else extra, body)
         return InviteClient(core, head, flow, data, user, now)

@@ -80,7 +80,8 @@ class Baresip:
         values |= {"control": self._control_port, "number": port, "rtp_low": rtp_low, "rtp_high": rtp_low + 100}
         (folder / "config").write_text(CONFIG.format(**values))
         (folder / "contacts").write_text("")
-        account = f"<sip:{user}@{domain}>;auth_user={user};auth_pass={password or 'unused'}"
+        secured = ";transport=tls" if transport == "tls" else ""  # else baresip's Contact is one of UDP
+        account = f"<sip:{user}@{domain}{secured}>;auth_user={user};auth_pass={password or 'unused'}"
         account += f';outbound="sip:{server[0]}:{server[1]};transport={transport}"'
         account += f";regint={600 if register else 0};answermode={'auto' if auto_answer else 'manual'}"
         account += f";audio_codecs={codec}/8000/1\n"
