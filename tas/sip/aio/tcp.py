@@ -41,6 +41,7 @@ IDLE_S: Final = 7_200.0
 """Silence after which a proven connection is closed: twice the longest registration."""
 SWEEP_S: Final = 2.0
 PONG: Final = b"\r\n"
+RESPONSE: Final = b"SIP/2.0 "
 
 
 class TcpOwner(Protocol):
@@ -59,13 +60,14 @@ class TcpOwner(Protocol):
 class TcpConnection(asyncio.BufferedProtocol):
     """One stream."""
 
-    __slots__ = ("_door", "_framer", "_loop", "_source", "_transport", "flow", "heard_at", "proven")
+    __slots__ = ("_door", "_framer", "_loop", "_source", "_transport", "flow", "heard_at", "ours", "proven")
 
     def __init__(self, door: TcpDoor, loop: asyncio.AbstractEventLoop, source: str = "") -> None:
         """`source` is the address it was accepted from; empty for one that we make."""
         self._door = door
         self._loop = loop
         self._source = source
+        self.ours = not source
         self._framer = StreamFramer()
         self._transport: asyncio.Transport | None = None
         self.flow: Flow | None = None
@@ -76,7 +78,7 @@ class TcpConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio."""
         self._transport = stream = cast(asyncio.Transport, transport)  # by shape, not by class
-        self.flow = self._door.opened(self, stream, ours=not self._source)
+        self.flow = self._door.opened(self, stream)
         if self.flow is None:
             stream.abort()
 
@@ -207,7 +209,7 @@ class TcpDoor:
 
     def send(self, flow: Flow, data: bytes) -> None:
         """Send on the flow's connection, on another one to the same peer, or on a new one."""
-        connection = self._connections.get(flow.connection) or self._by_remote.get(flow.remote)
+        connection = self._connections.get(flow.connection) or self._to_peer(flow.remote, data)
         if connection is not None:
             connection.send(data)
             return
@@ -218,14 +220,16 @@ class TcpDoor:
         elif len(waiting) < MAX_WAITING:
             waiting.append(data)
 
-    def opened(self, connection: TcpConnection, transport: asyncio.Transport, *, ours: bool) -> Flow | None:
+    def opened(self, connection: TcpConnection, transport: asyncio.Transport) -> Flow | None:
         """A connection is up; None refuses it."""
         peer = transport.get_extra_info("peername")
         if not peer:  # gone already
             return None
         remote: Address = peer[:2]
-        if ours and self._tls is not None and not self._tls.believes(transport.get_extra_info("ssl_object"), remote):
-            return None
+        if connection.ours and self._tls is not None:
+            secured = transport.get_extra_info("ssl_object")
+            if not self._tls.believes(secured, remote):
+                return None
         flow = Flow(self.transport, remote, transport.get_extra_info("sockname")[:2], self.limits.number())
         self._connections[flow.connection] = connection
         self._by_remote[remote] = connection
@@ -238,6 +242,13 @@ class TcpDoor:
         if self._by_remote.get(flow.remote) is connection:
             self._by_remote.pop(flow.remote, None)
         self.owner.connection_lost(flow)
+
+    def _to_peer(self, remote: Address, data: bytes) -> TcpConnection | None:
+        """A connection to a peer that may carry this: over TLS requests need one whose certificate we have checked."""
+        connection = self._by_remote.get(remote)
+        if connection is None or self._tls is None or connection.ours or data.startswith(RESPONSE):
+            return connection
+        return None
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -172,6 +172,19 @@ async def test_name_and_authority_do_not_matter_when_nothing_is_verified() -> No
     assert (len(messages), failed) == (1, [])
 
 
+async def test_request_to_a_trunk_does_not_take_a_connection_that_came_from_its_address_unproven() -> None:
+    """RFC 5923: whoever takes the trunk's address and port must not get our calls; answers go where they came from."""
+    async with open_door(pki().tls()) as (door, owner), peer(door, phone()) as (reader, writer):
+        writer.write(OPTIONS)
+        await owner.change()
+        remote = writer.get_extra_info("sockname")
+        door.send(Flow("tls", remote), b"SIP/2.0 200 OK\r\n\r\n")
+        assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 2) == b"SIP/2.0 200 OK\r\n\r\n"
+        door.send(Flow("tls", remote), OPTIONS)
+        await until(lambda: bool(owner.failed))  # nobody listens there
+        assert [flow.remote for flow in owner.failed] == [remote]
+
+
 async def test_peer_that_refuses_our_certificate_fails_the_flow() -> None:
     messages, failed = await reached(pki().tls(pki().stranger), pki().tls(clients="required"))
     assert messages == []
