@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Worker processes of the fast tests.
 JOBS ?= auto
 
-.PHONY: help setup lab test test-fast test-system check format bench load fuzz clean
+.PHONY: help setup lab test test-fast test-native test-system check format bench load fuzz clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -25,10 +25,13 @@ setup: $(STAMP) ## Install what is missing (apt as root, else it names the line)
 lab: $(STAMP) ## Run the whole lab in the foreground: make lab TAS=3 MEDIA=5
 	@exec .venv/bin/tasctl lab --tas $(TAS) --media $(MEDIA) --brokers $(BROKERS)
 
-test: test-fast test-system ## All tests that need no root
+test: test-fast test-native test-system ## All tests that need no root
 
 test-fast: $(STAMP) ## Unit tests, virtual-clock scenarios, conformance, short fuzzing
-	$(PYTEST) -n $(JOBS) --dist loadgroup tests/unit tests/scenarios tests/conformance tests/fuzz
+	$(PYTEST) -n $(JOBS) --dist worksteal tests/unit tests/scenarios tests/conformance tests/fuzz
+
+test-native: $(STAMP) ## The media engine's C files under AddressSanitizer, UBSan and ThreadSanitizer
+	$(PYTEST) -n $(JOBS) --dist loadfile tests/native
 
 test-system: $(STAMP) ## Real processes, SIPp, baresip, PostgreSQL, mosquitto
 	$(PYTEST) tests/integration tests/system
