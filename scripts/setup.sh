@@ -30,6 +30,7 @@ need gcc command -v gcc
 need libc6-dev test -e /usr/include/stdlib.h
 need python3-dev has_header
 need libssl-dev test -e /usr/include/openssl/ssl.h
+need openssl command -v openssl
 need sip-tester command -v sipp
 need baresip-core test -e /usr/lib/baresip/modules/ctrl_tcp.so
 need mosquitto test -x /usr/sbin/mosquitto

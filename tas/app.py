@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import secrets
+import signal
 import sys
 import time
 from pathlib import Path
@@ -44,7 +45,11 @@ from tas.routing.router import Router
 from tas.routing.trunks import Trunks
 from tas.sip.aio.endpoint import SipEndpoint
 from tas.sip.aio.hep import HepExporter
+from tas.sip.aio.renewal import Renewal
+from tas.sip.connections import ConnectionLimits
+from tas.sip.flow import Address
 from tas.sip.layer import LayerSettings, SipLayer
+from tas.sip.tls import Tls, TlsError
 from tas.sip.trace import MessageTrace
 from tas.treatment import menu
 
@@ -63,10 +68,30 @@ def plug_actions() -> None:
     Call.TABLE = compile_table(ROWS, [actions_common, actions_queue, actions_direct, menu])
 
 
+def make_tls(config: TasConfig, path: Path) -> Tls | None:
+    """TLS as configured, None without a certificate; raises ConfigError naming the file at `path`."""
+    settings = config.settings.sip.tls
+    if settings.certificate is None:
+        return None
+    names: dict[Address, str] = {t.target_address: t.tls_name for t in config.trunks.values() if t.tls_name}
+    try:
+        return Tls(
+            settings.certificate,
+            settings.key,
+            settings.ca,
+            clients=settings.client_certificates,
+            verify=settings.verify,
+            minimum_version=settings.minimum_version,
+            names=names,
+        )
+    except TlsError as error:
+        raise ConfigError(f"{path}: sip.tls.{error}") from error
+
+
 class TasProcess:
     """All parts of one TAS process and the one turn that runs them."""
 
-    def __init__(self, config: TasConfig, lifecycle: Lifecycle) -> None:
+    def __init__(self, config: TasConfig, tls: Tls | None, lifecycle: Lifecycle) -> None:
         self._config = config
         self._lifecycle = lifecycle
         self._loop = asyncio.get_running_loop()
@@ -84,12 +109,8 @@ class TasProcess:
         self._bus = MqttBus(settings.bus.url, settings.node, self._incarnation, last_will=will)
         self._layer = self._make_layer()
         self._node = self._make_node()
-        self._endpoint = SipEndpoint(
-            self._layer,
-            self._on_events,
-            udp=(settings.sip.address, settings.sip.udp_port),
-            tcp=(settings.sip.address, settings.sip.tcp_port),
-        )
+        self._renewal = Renewal(tls) if tls is not None else None
+        self._endpoint = self._make_endpoint(tls)
         self._view = View(self._node, self._trace, self._loop.time, self._plan_turn)
         self._wall = WallClock(time.time, self._loop.time)
         self._traces = Traces(settings.node, self._trace, self._view, local=self._layer.local_address, wall=self._wall)
@@ -98,8 +119,21 @@ class TasProcess:
     def _make_layer(self) -> SipLayer:
         sip = self._config.settings.sip
         host = sip.advertised or sip.address
-        settings = LayerSettings(udp=(host, sip.udp_port), tcp=(host, sip.tcp_port), t1=sip.t1_s)
+        tls = (host, sip.tls.port) if sip.tls.certificate is not None else None
+        settings = LayerSettings(udp=(host, sip.udp_port), tcp=(host, sip.tcp_port), tls=tls, t1=sip.t1_s)
         return SipLayer(random=os.urandom, settings=settings, trace=self._trace)
+
+    def _make_endpoint(self, tls: Tls | None) -> SipEndpoint:
+        sip, limits = self._config.settings.sip, self._config.settings.limits
+        trunks = [source for trunk in self._config.trunks.values() for source in trunk.sources]
+        return SipEndpoint(
+            self._layer,
+            self._on_events,
+            udp=(sip.address, sip.udp_port),
+            tcp=(sip.address, sip.tcp_port),
+            secure=((sip.address, sip.tls.port), tls) if tls is not None else None,
+            limits=ConnectionLimits(limits.connections_per_source, trunks),
+        )
 
     def _make_node(self) -> Node:
         config, settings, now = self._config, self._config.settings, self._loop.time()
@@ -169,12 +203,14 @@ class TasProcess:
 
     def _presence(self, state: str) -> Presence:
         settings = self._config.settings
+        host = settings.sip.advertised or settings.sip.address
         return Presence(
             node=settings.node,
             role="tas",
             inc=self._incarnation,
             state=state,
-            sip_address=f"{settings.sip.advertised or settings.sip.address}:{settings.sip.udp_port}",
+            sip_address=f"{host}:{settings.sip.udp_port}",
+            sip_tls=f"{host}:{settings.sip.tls.port}" if settings.sip.tls.certificate is not None else "",
             http=f"{settings.http.host}:{settings.http.port}",
         )
 
@@ -293,12 +329,17 @@ class TasProcess:
             door.start()
         exporter = await self._export_trace()
         self._timed_out(self._loop.time())
+        if self._renewal is not None:
+            self._renewal.start()
+            self._loop.add_signal_handler(signal.SIGHUP, self._renewal.reload)
         settle_collector()
         sip = settings.sip
         _log.info("started", sip=f"{sip.address}:{sip.udp_port}", http=f"{settings.http.host}:{settings.http.port}")
         await self._lifecycle.draining.wait()
         await self._drain()
         migration.cancel()
+        if self._renewal is not None:
+            self._renewal.stop()
         for door in self._doors:
             await door.stop()
         self._alarm.cancel()
@@ -332,13 +373,14 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         config = load_config(arguments.config)
+        tls = make_tls(config, arguments.config)
     except ConfigError as error:
         sys.exit(str(error))
     configure_logs(process="tas", node=config.settings.node, level=config.settings.log.level)
     plug_actions()
 
     async def process(lifecycle: Lifecycle) -> int:
-        return await TasProcess(config, lifecycle).main()
+        return await TasProcess(config, tls, lifecycle).main()
 
     sys.exit(run(process))
 

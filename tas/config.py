@@ -36,6 +36,31 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class TlsSettings(_Strict):
+    """SIP over TLS, served when there is a certificate; PEM files."""
+
+    port: int = Field(default=5061, ge=1, le=65535)
+    certificate: Path | None = None
+    """Ours, with those between it and its CA."""
+    key: Path | None = None
+    """Its private key; without it the key is in `certificate`."""
+    ca: Path | None = None
+    """Whom we believe; without it whom the system does."""
+    client_certificates: Literal["none", "optional", "required"] = "none"
+    """What callers must show (mutual TLS)."""
+    verify: bool = True
+    """Check the certificates of those we connect to, and their names (RFC 5922)."""
+    minimum_version: Literal["1.2", "1.3"] = "1.2"
+
+    @model_validator(mode="after")
+    def _complete(self) -> TlsSettings:
+        if self.key is not None and self.certificate is None:
+            raise ValueError("key needs certificate")
+        if self.client_certificates != "none" and self.ca is None:
+            raise ValueError('client_certificates needs ca, or must be "none"')
+        return self
+
+
 class SipSettings(_Strict):
     """Where SIP is served."""
 
@@ -46,11 +71,14 @@ class SipSettings(_Strict):
     """IPv4 address peers reach us at, when it is not `address`."""
     realm: str = Field(default="opentas", pattern=r"^[A-Za-z0-9.-]+$")
     t1_s: float = Field(default=0.5, gt=0, le=2)
+    tls: TlsSettings = TlsSettings()
 
     @model_validator(mode="after")
     def _reachable(self) -> SipSettings:
         if self.address == "0.0.0.0" and not self.advertised:
             raise ValueError("address 0.0.0.0 listens everywhere; give advertised, the address peers reach us at")
+        if self.tls.certificate is not None and self.tls.port == self.tcp_port:
+            raise ValueError(f"tls.port and tcp_port must differ: both are {self.tcp_port}")
         return self
 
 
@@ -125,6 +153,8 @@ class LimitSettings(_Strict):
     max_calls: int = Field(default=2000, ge=1)
     max_contacts: int = Field(default=5, ge=1, le=20)
     """Contacts an agent may register."""
+    connections_per_source: int = Field(default=256, ge=1, le=20_000)
+    """TCP and TLS connections from one address that is no trunk's."""
 
 
 class LogSettings(_Strict):
@@ -163,7 +193,9 @@ class TrunkEntry(SipPeerEntry):
     sources: list[Ipv4] = Field(min_length=1)
     target: str
     """host:port, IPv4."""
-    transport: Literal["udp", "tcp"] = "udp"
+    transport: Literal["udp", "tcp", "tls"] = "udp"
+    tls_name: str = Field(default="", pattern=r"^[A-Za-z0-9.:-]*$")
+    """Domain or address that the target's certificate must carry; empty: the target's address."""
     options_interval_s: float = Field(default=30.0, ge=0, le=3600)
     """OPTIONS to `target` this often; 0: never, the trunk counts as up."""
     codecs: list[Codec] = Field(default_factory=lambda: [Codec.PCMA, Codec.PCMU], min_length=1)
@@ -288,6 +320,7 @@ def load_config(path: Path) -> TasConfig:
     )
     _check_references(config, folder / settings.files.routing)
     _check_sources(config, folder / settings.files.trunks)
+    _check_transports(config, folder / settings.files.trunks)
     return config
 
 
@@ -317,6 +350,14 @@ def _check_sources(config: TasConfig, path: Path) -> None:
             owner = owners.setdefault(source, name)
             if owner != name:
                 raise ConfigError(f"{path}: trunks.{name}.sources: {source} is a source of trunk {owner} already")
+
+
+def _check_transports(config: TasConfig, path: Path) -> None:
+    """A node without a certificate has no TLS."""
+    if config.settings.sip.tls.certificate is None:
+        for name, trunk in config.trunks.items():
+            if trunk.transport == "tls":
+                raise ConfigError(f"{path}: trunks.{name}.transport: tls needs sip.tls.certificate; else udp or tcp")
 
 
 def _some(names: Collection[str]) -> str:

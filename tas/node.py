@@ -63,8 +63,8 @@ class Node:
         self.trunks = trunks
         self.control = control
         self.bus = bus
-        self.peers: dict[str, Address] = {}
-        """SIP addresses of the other TAS nodes."""
+        self.peers: dict[str, tuple[Address, ...]] = {}
+        """SIP addresses of the other TAS nodes: UDP and TCP, and TLS."""
         self.highest_epoch = 0
         self.refused_commands = 0
         self._presence = presence
@@ -112,10 +112,9 @@ class Node:
             self.trunks.received_answer(trunk, event.status, now)
 
     def _send_options(self, trunk: Trunk, now: float) -> None:
-        host, port = trunk.entry.target_address
-        target = b"sip:%b:%d" % (host.encode(), port)
+        target = trunk.uri()
         me = b"<sip:%b>" % self.control.config.settings.sip.realm.encode()
-        flow = Flow(trunk.entry.transport, (host, port))
+        flow = Flow(trunk.entry.transport, trunk.entry.target_address)
         key = self.layer.request(method=b"OPTIONS", uri=target, flow=flow, from_=me, to=b"<%b>" % target, now=now)
         self._options[key] = trunk
 
@@ -161,13 +160,15 @@ class Node:
         """Presence of a TAS node: where it speaks SIP. One that is gone keeps its address: it may come back."""
         if envelope is None or envelope.src == self.bus.node:
             return
-        host, _, port = self._presences.decode(envelope.body).sip_address.rpartition(":")
-        if port.isdigit():
-            self.peers[envelope.src] = (host, int(port))
+        presence = self._presences.decode(envelope.body)
+        told = [text.rpartition(":") for text in (presence.sip_address, presence.sip_tls)]
+        addresses = tuple((host, int(port)) for host, _, port in told if port.isdigit())
+        if addresses:
+            self.peers[envelope.src] = addresses
 
     def is_peer(self, address: Address) -> bool:
         """Whether a SIP address is another node's: the edge lets phones through to these only."""
-        return address in self.peers.values()
+        return any(address in addresses for addresses in self.peers.values())
 
     def snapshot(self, now: float) -> Snapshot:
         """All a broker must know of this node."""

@@ -55,7 +55,7 @@ class Binding(msgspec.Struct, frozen=True):
     address: str
     """Source of the REGISTER, where requests go (RFC 3581)."""
     port: int
-    transport: Literal["udp", "tcp"]
+    transport: Literal["udp", "tcp", "tls"]
     instance: str = ""
     """+sip.instance, else empty."""
     user_agent: str = ""

@@ -33,6 +33,8 @@ class Presence(msgspec.Struct, frozen=True, omit_defaults=True):
     """up | draining | gone"""
     sip_address: str = ""
     """host:port other TAS nodes reach this one at (UDP and TCP)."""
+    sip_tls: str = ""
+    """The same over TLS; empty where it is not served."""
     http: str = ""
     """host:port of the node's HTTP API."""
     leader_epoch: int = 0

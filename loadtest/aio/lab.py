@@ -112,6 +112,11 @@ class RunningLab:
         """Where TAS `node` (from 1) listens."""
         return "127.0.0.1", self.base + 10 * (node - 1)
 
+    def sip_tls(self, node: int) -> tuple[str, int]:
+        """Where TAS `node` listens for TLS."""
+        host, port = self.sip(node)
+        return host, port + 1
+
     def pbx_port(self) -> int:
         """Where calls out to trunk `pbx` go, on 127.0.0.2."""
         return PBX_PORT + self.offset

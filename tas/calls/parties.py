@@ -78,7 +78,7 @@ class Parties:
         flow = Flow(transport, address)
         leg = Leg(call.next_leg_id(), destination.number, incoming=False, flow=flow, learn=trunk.entry.nat)
         leg.timer = session_policy(trunk.entry)
-        leg.uri = b"sip:%b@%b:%d" % (escape_user(destination.number.encode()), address[0].encode(), address[1])
+        leg.uri = trunk.uri(escape_user(destination.number.encode()))
         return leg
 
     def invite(self, call: Call, leg: Leg, now: float) -> None:
@@ -123,5 +123,7 @@ def session_policy(entry: SipPeerEntry) -> SessionPolicy:
 
 def _flow_of(binding: Binding) -> Flow:
     """To a phone of another node: by its address (UDP), or through the edge that its Path names (RFC 3327)."""
-    edge = next_hop(parse_name_addr(binding.path.encode()).uri).address if binding.path else None
-    return Flow("udp", (binding.address, binding.port)) if edge is None else Flow("tcp", edge)
+    edge = next_hop(parse_name_addr(binding.path.encode()).uri) if binding.path else None
+    if edge is None or edge.address is None:
+        return Flow("udp", (binding.address, binding.port))
+    return Flow(edge.transport, edge.address)

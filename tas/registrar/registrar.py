@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, Literal
+from typing import Final
 
 from common.contracts.agents import Binding
 from common.contracts.calls import PhoneRegistered, PhoneUnregistered
@@ -167,14 +167,13 @@ class Registrar:
     def _bind(
         self, aor: str, key: str, contact: NameAddr, expires: int, request: Request, flow: Flow, now: float
     ) -> None:
-        transport: Literal["udp", "tcp"] = "udp" if flow.transport == "udp" else "tcp"
         binding = Binding(
             aor=aor,
             node=self._node,
             contact=contact.uri.decode("utf-8", "replace"),
             address=flow.remote[0],
             port=flow.remote[1],
-            transport=transport,
+            transport=flow.transport,
             instance=_instance(contact),
             user_agent=(request.get(b"user-agent") or b"").decode("utf-8", "replace")[:80],
             path=self._path(flow).decode("ascii") if flow.reliable else "",

@@ -26,6 +26,12 @@ class Trunk:
         self.channels = 0
         self.next_options: float | None = None
 
+    def uri(self, user: bytes = b"") -> bytes:
+        """A number at the trunk's target, or the target itself."""
+        host, port = self.entry.target_address
+        at = user + b"@" if user else b""
+        return b"sip:%b%b:%d%b" % (at, host.encode(), port, b";transport=tls" if self.entry.transport == "tls" else b"")
+
     @property
     def full(self) -> bool:
         """Whether its channels are all taken."""

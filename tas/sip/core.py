@@ -26,14 +26,15 @@ CONTACT_USER: Final = b"tas"
 
 
 class LayerSettings:
-    """How this node shows itself; `udp` and `tcp` are the advertised host and port, None when it has no such door."""
+    """How this node shows itself; `udp`, `tcp`, `tls`: the advertised host and port, None when it has no such door."""
 
-    __slots__ = ("allow", "supported", "t1", "t2", "t4", "tcp", "udp", "user_agent")
+    __slots__ = ("allow", "supported", "t1", "t2", "t4", "tcp", "tls", "udp", "user_agent")
 
     def __init__(
         self,
         udp: Address | None = None,
         tcp: Address | None = None,
+        tls: Address | None = None,
         user_agent: bytes = b"OpenTAS",
         allow: bytes = DEFAULT_ALLOW,
         supported: tuple[bytes, ...] = DEFAULT_SUPPORTED,
@@ -43,6 +44,7 @@ class LayerSettings:
     ) -> None:
         self.udp = udp
         self.tcp = tcp
+        self.tls = tls
         self.user_agent = user_agent
         self.allow = allow
         self.supported = supported
@@ -57,6 +59,11 @@ def host_port(address: Address) -> bytes:
     if b":" in host and not host.startswith(b"["):
         host = b"[" + host + b"]"
     return b"%b:%d" % (host, address[1])
+
+
+def is_sips(uri: bytes) -> bool:
+    """Whether a URI wants TLS all the way (RFC 3261 §26.2.2)."""
+    return uri[:5].lower() == b"sips:"
 
 
 class Core:
@@ -91,6 +98,7 @@ class Core:
         self.host = b""
         self.vias: dict[str, bytes] = {}
         self.contacts: dict[str, bytes] = {}
+        """By transport, and "sips" for dialogs that a sips: URI made."""
         self.advertise()
         self.server = b"\r\nServer: " + settings.user_agent if settings.user_agent else b""
         self.identity = b"\r\nUser-Agent: " + settings.user_agent if settings.user_agent else b""
@@ -102,20 +110,29 @@ class Core:
         """Where we are reached over a transport."""
         settings = self.settings
         udp = settings.udp or settings.tcp or ("127.0.0.1", 5060)
-        return udp if transport == "udp" else settings.tcp or udp
+        if transport == "udp":
+            return udp
+        return (settings.tls if transport == "tls" else None) or settings.tcp or udp
 
     def advertise(self) -> None:
         """Render the Via and Contact of each transport."""
-        udp, tcp = self.local_address("udp"), self.local_address("tcp")
+        udp, tcp, tls = self.local_address("udp"), self.local_address("tcp"), self.local_address("tls")
         self.host = udp[0].encode()
         self.vias = {
             "udp": b"SIP/2.0/UDP %b;rport;branch=" % host_port(udp),
             "tcp": b"SIP/2.0/TCP %b;rport;branch=" % host_port(tcp),
+            "tls": b"SIP/2.0/TLS %b;rport;branch=" % host_port(tls),
         }
         self.contacts = {
             "udp": b"\r\nContact: <sip:%b@%b>" % (CONTACT_USER, host_port(udp)),
             "tcp": b"\r\nContact: <sip:%b@%b;transport=tcp>" % (CONTACT_USER, host_port(tcp)),
+            "tls": b"\r\nContact: <sip:%b@%b;transport=tls>" % (CONTACT_USER, host_port(tls)),
+            "sips": b"\r\nContact: <sips:%b@%b>" % (CONTACT_USER, host_port(tls)),
         }
+
+    def contact_for(self, uri: bytes, flow: Flow) -> bytes:
+        """Our Contact in a request to `uri` over `flow` (RFC 3261 §8.1.1.8)."""
+        return self.contacts["sips" if is_sips(uri) else flow.transport]
 
     def send(self, flow: Flow, data: bytes, call_id: bytes, now: float) -> None:
         """Put a message into the out-box."""

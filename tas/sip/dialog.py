@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from tas.sip.flow import Address, Flow
+from tas.sip.flow import Address, Flow, TransportName
 from tas.sip.grammar import SipSyntaxError
 from tas.sip.headers import parse_name_addr
 from tas.sip.heads import RequestHead
@@ -14,6 +14,9 @@ from tas.sip.message import Message, Request, Response
 from tas.sip.uri import parse_uri
 
 DEFAULT_PORT: Final = 5060
+DEFAULT_TLS_PORT: Final = 5061
+STREAMS: Final[dict[bytes, TransportName]] = {b"tcp": "tcp", b"tls": "tls"}
+"""The transport parameters that lead away from UDP."""
 NEXT_HOP_CACHE: Final = 4096
 """Next hops remembered: trunks have few, phones one each."""
 IP_LITERAL: Final = re.compile(rb"\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:.]+\]")
@@ -22,11 +25,11 @@ IP_LITERAL: Final = re.compile(rb"\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:.]+\]")
 class NextHop:
     """Where a URI points to, without DNS."""
 
-    __slots__ = ("address", "loose", "tcp")
+    __slots__ = ("address", "loose", "transport")
 
-    def __init__(self, address: Address | None, tcp: bool, loose: bool) -> None:
+    def __init__(self, address: Address | None, transport: TransportName, loose: bool) -> None:
         self.address = address  # None: a name, which needs a resolver
-        self.tcp = tcp
+        self.transport: TransportName = transport
         self.loose = loose  # has the lr parameter (RFC 3261 §16.12)
 
 
@@ -36,13 +39,16 @@ def next_hop(uri: bytes) -> NextHop:
     try:
         parsed = parse_uri(uri)
     except SipSyntaxError:
-        return NextHop(None, False, True)
-    tcp = (parsed.params.get(b"transport") or b"").lower() == b"tcp"
+        return NextHop(None, "udp", True)
+    transport: TransportName = STREAMS.get((parsed.params.get(b"transport") or b"").lower(), "udp")
+    if parsed.scheme == b"sips":
+        transport = "tls"  # transport=tcp in a sips: URI means TLS over TCP (RFC 5630 §3.1.2)
     loose = b"lr" in parsed.params
     if not IP_LITERAL.fullmatch(parsed.host):
-        return NextHop(None, tcp, loose)
+        return NextHop(None, transport, loose)
     host = parsed.host.strip(b"[]").decode()
-    return NextHop((host, parsed.port or DEFAULT_PORT), tcp, loose)
+    port = parsed.port or (DEFAULT_TLS_PORT if transport == "tls" else DEFAULT_PORT)
+    return NextHop((host, port), transport, loose)
 
 
 class Dialog:
@@ -73,7 +79,7 @@ class Dialog:
         lines = b""
         if self.routes:
             routes = self.routes
-            first = _route_uri(routes[0])
+            first = route_uri(routes[0])
             if not next_hop(first).loose:  # a strict router wants itself in the Request-URI and the target last
                 routes = (*routes[1:], b"<" + uri + b">")
                 uri = first
@@ -85,13 +91,13 @@ class Dialog:
         flow = self.flow
         if flow.reliable and flow.alive:
             return flow
-        hop = next_hop(_route_uri(self.routes[0]) if self.routes else self.target)
+        hop = next_hop(route_uri(self.routes[0]) if self.routes else self.target)
         address = hop.address
         if address is None or address == self.proven:
             return flow  # names like `x.invalid`, and addresses behind a NAT, are where the peer last spoke from
-        if hop.tcp == flow.reliable and address == flow.remote:
+        if hop.transport == flow.transport and address == flow.remote:
             return flow
-        return Flow("tcp" if hop.tcp else "udp", address, flow.local)
+        return Flow(hop.transport, address, flow.local)
 
     def refresh(self, message: Message) -> None:
         """Take over the peer's new Contact (§12.2): from its re-INVITE or UPDATE, or from the 2xx to ours."""
@@ -110,8 +116,13 @@ def dialog_as_server(request: Request, local_tag: bytes, flow: Flow) -> Dialog:
     dialog.routes = tuple(request.record_routes)
     dialog.flow = flow
     via = request.via
-    if via.params.get(b"received") or (via.port or DEFAULT_PORT) != flow.remote[1]:
-        dialog.proven = next_hop(b"sip:%b:%d" % (via.host, via.port or DEFAULT_PORT)).address
+    port = via.port or (DEFAULT_TLS_PORT if flow.transport == "tls" else DEFAULT_PORT)
+    if flow.reliable:  # its port is that of the connection, whoever made it: only the host tells of a NAT
+        behind = via.host.strip(b"[]") != flow.remote[0].encode()
+    else:
+        behind = bool(via.params.get(b"received")) or port != flow.remote[1]
+    if behind:
+        dialog.proven = next_hop(b"sip:%b:%d" % (via.host, port)).address
     return dialog
 
 
@@ -131,7 +142,8 @@ def dialog_as_client(head: RequestHead, local_tag: bytes, response: Response, fl
     return dialog
 
 
-def _route_uri(route: bytes) -> bytes:
+def route_uri(route: bytes) -> bytes:
+    """The URI of a Route or Record-Route value, empty when it is malformed."""
     try:
         return parse_name_addr(route).uri
     except SipSyntaxError:

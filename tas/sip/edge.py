@@ -1,8 +1,8 @@
-"""The edge: reaches phones on this node's TCP connections for the node that serves their calls (RFC 3327, RFC 5626).
+"""The edge: reaches phones on this node's connections for the node that serves their calls (RFC 3327, RFC 5626).
 
-Stateless. A registration over TCP gets a Path with a signed token that names its connection. A request whose top
-Route carries a token of ours is sent on: down that connection, or, when it came up that very connection, to the node
-it is for. The Via we add remembers where the answer goes, the Record-Route keeps the dialog on this path.
+Stateless. A registration over TCP or TLS gets a Path with a signed token that names its connection. A request whose
+top Route carries a token of ours is sent on: down that connection, or, when it came up that very connection, to the
+node it is for. The Via we add remembers where the answer goes, the Record-Route keeps the dialog on this path.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from hashlib import blake2s
 from hmac import compare_digest
 from typing import Final
 
-from tas.sip.core import Core, host_port
+from tas.sip.core import Core, host_port, is_sips
 from tas.sip.dialog import next_hop
-from tas.sip.flow import Address, Flow
+from tas.sip.flow import NO_CONNECTION, Address, Flow, TransportName
 from tas.sip.grammar import SipSyntaxError
 from tas.sip.headers import MAGIC_COOKIE, parse_name_addr, split_commas
 from tas.sip.message import Request, Response
@@ -49,7 +49,7 @@ class Edge:
     def path(self, flow: Flow) -> bytes:
         """The Path of a registration that came over the connection `flow`."""
         self._flows[flow.connection] = flow
-        return self._route(self._token(flow.connection))
+        return self._route(flow, self._token(flow.connection))
 
     def forget(self, connection: int) -> None:
         """The connection is lost; requests for it get 430 from now on."""
@@ -106,7 +106,7 @@ class Edge:
         hop = next_hop(request.uri)
         if request.to.tag is None or hop.address is None or not self._is_node(hop.address):
             return None
-        return Flow("tcp" if hop.tcp else "udp", hop.address)
+        return Flow(hop.transport, hop.address)
 
     def _forward(self, request: Request, source: Flow, target: Flow, token: bytes, hops: int, now: float) -> None:
         mark_source(request, source)
@@ -118,17 +118,22 @@ class Edge:
         routes = request.routes[1:]
         request.remove(b"route")
         if request.method in DIALOG_MAKING:
-            request.prepend(b"record-route", self._route(token))
+            phone = source if target.connection == NO_CONNECTION else target
+            request.prepend(b"record-route", self._route(phone, token, is_sips(request.uri)))
         for route in reversed(routes):
             request.prepend(b"route", route)
         request.set(b"max-forwards", b"%d" % hops)
         request.prepend(b"via", self._core.vias[target.transport] + branch + back)
         self._core.send(target, serialize(request), request.call_id, now)
 
-    def _route(self, token: bytes) -> bytes:
+    def _route(self, phone: Flow, token: bytes, sips: bool = False) -> bytes:
+        """The hop between nodes is as safe as the one to the phone."""
         settings = self._core.settings
-        address = settings.tcp or settings.udp or ("127.0.0.1", 5060)
-        return b"<sip:%b@%b;transport=tcp;lr>" % (token, host_port(address))
+        secure = phone.transport == "tls"
+        address = (settings.tls if secure else None) or settings.tcp or settings.udp or ("127.0.0.1", 5060)
+        if secure and sips:
+            return b"<sips:%b@%b;lr>" % (token, host_port(address))
+        return b"<sip:%b@%b;transport=%b;lr>" % (token, host_port(address), b"tls" if secure else b"tcp")
 
     def _token(self, connection: int) -> bytes:
         number = b"%d" % connection
@@ -150,4 +155,5 @@ def _flow_of_via(response: Response) -> Flow | None:
     hop = next_hop(b"sip:%b:%b" % (host, port if port else b"%d" % (via.port or 5060)))
     if hop.address is None:
         return None
-    return Flow("udp" if via.transport == b"UDP" else "tcp", hop.address)
+    transport: TransportName = "udp" if via.transport == b"UDP" else "tls" if via.transport == b"TLS" else "tcp"
+    return Flow(transport, hop.address)

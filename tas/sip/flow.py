@@ -2,15 +2,15 @@
 
 from typing import Final, Literal
 
-TransportName = Literal["udp", "tcp"]
+TransportName = Literal["udp", "tcp", "tls"]
 Address = tuple[str, int]
 
 NO_CONNECTION: Final = 0
-"""`Flow.connection` of UDP, and of a TCP flow that is still to be connected."""
+"""`Flow.connection` of UDP, and of a TCP or TLS flow that is still to be connected."""
 
 
 class Flow:
-    """One path to a peer, compared by identity; the endpoint keeps one per TCP connection or UDP peer."""
+    """One path to a peer, compared by identity; the endpoint keeps one per connection or UDP peer."""
 
     __slots__ = ("alive", "connection", "local", "remote", "transport")
 
@@ -21,7 +21,7 @@ class Flow:
         self.remote = remote
         self.local = local
         self.connection = connection
-        self.alive = True  # False once the TCP connection is lost
+        self.alive = True  # False once the connection is lost
 
     @property
     def reliable(self) -> bool:

@@ -92,13 +92,15 @@ class SipLayer:
         self._edge = Edge(self._core, is_node)
         return self._edge
 
-    def advertise_ports(self, udp: int, tcp: int) -> None:
+    def advertise_ports(self, udp: int, tcp: int, tls: int = 0) -> None:
         """The ports the kernel chose, for doors whose configured port is 0."""
         settings = self._core.settings
         if settings.udp is not None and settings.udp[1] == 0:
             settings.udp = (settings.udp[0], udp)
         if settings.tcp is not None and settings.tcp[1] == 0:
             settings.tcp = (settings.tcp[0], tcp)
+        if settings.tls is not None and settings.tls[1] == 0:
+            settings.tls = (settings.tls[0], tls)
         self._core.advertise()
 
     # In and out.
@@ -127,7 +129,7 @@ class SipLayer:
         self._reply(request, flow, error.status, error.reason.encode(), (), now)
 
     def connection_lost(self, connection: int, now: float) -> None:
-        """A TCP connection is gone: what was sent on it and is unanswered has failed."""
+        """A connection is gone: what was sent on it and is unanswered has failed."""
         if self._edge is not None:
             self._edge.forget(connection)
         self._fail(self._core.flow_clients.get(connection), now)
@@ -204,7 +206,7 @@ class SipLayer:
         tag = core.tokens.tag()
         head, extra = self._head(uri, flow, from_ + b";tag=" + tag, to, headers, call_id, cseq)
         usage = InviteUsage(core, self._next_key(), head.call_id, tag, CALLING, flow)
-        usage.start_calling(head, core.contacts[flow.transport] + core.capabilities + extra, body, session, now)
+        usage.start_calling(head, core.contact_for(uri, flow) + core.capabilities + extra, body, session, now)
         return usage
 
     def request(
@@ -223,7 +225,7 @@ class SipLayer:
         core = self._core
         key = self._next_key()
         head, extra = self._head(uri, flow, from_ + b";tag=" + core.tokens.tag(), to, headers, None, 1)
-        data = head.render(method, core.contacts[flow.transport] + extra, body)
+        data = head.render(method, core.contact_for(uri, flow) + extra, body)
         NonInviteClient(core, method, head, flow, data, OwnRequest(core, key), now)
         return key
 
@@ -365,7 +367,7 @@ class SipLayer:
             return
         method = request.method
         merge_key = (request.from_.tag or b"", request.call_id, request.get(b"cseq") or b"")
-        refusal = self._refusal(request, merge_key)
+        refusal = self._refusal(request, merge_key, flow.transport == "tls")
         if refusal is not None:
             self._reply(request, source, refusal[0], None, refusal[1], now)
             return
@@ -386,7 +388,7 @@ class SipLayer:
         core.events.append(InviteReceived(usage, request, flow))
         return transaction
 
-    def _refusal(self, request: Request, merge_key: tuple[bytes, bytes, bytes]) -> Refusal | None:
+    def _refusal(self, request: Request, merge_key: tuple[bytes, bytes, bytes], secure: bool) -> Refusal | None:
         method = request.method
         refusal = self._screen.method(request)
         if refusal is not None:
@@ -399,7 +401,7 @@ class SipLayer:
             return 503, [(b"retry-after", b"%d" % (1 + self._core.random_below(SHED_RETRY_S)))]
         if method == b"INVITE" and request.max_forwards == 0:  # a B2BUA sends it on, unlike other requests
             return 483, []
-        return self._screen.target(request) or self._screen.content(request)
+        return self._screen.target(request, secure) or self._screen.content(request)
 
     def _reply(
         self,

@@ -49,9 +49,10 @@ class Screen:
             return 415, [(b"accept", SDP)]
         return None
 
-    def target(self, request: Request) -> Refusal | None:
-        """416 for a Request-URI other than sip: (§8.2.2.1); sips: needs a TLS door, which this node lacks."""
-        return None if request.parsed_uri().scheme == b"sip" else (416, [])
+    def target(self, request: Request, secure: bool) -> Refusal | None:
+        """416 for a Request-URI other than sip:, and sips: over TLS (§8.2.2.1, §26.2.2)."""
+        scheme = request.parsed_uri().scheme
+        return None if scheme == b"sip" or (secure and scheme == b"sips") else (416, [])
 
 
 def _accepts_sdp(request: Request) -> bool:

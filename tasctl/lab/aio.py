@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from common.service.bus.aio.embedded import EmbeddedBusError, NatsServer
 from tasctl import lab_file
+from tasctl.lab.certificates import CertificateError, prepare_certificates
 from tasctl.lab.folder import describe_accounts, prepare_phone, prepare_secrets, prepare_trunks
 from tasctl.lab.guide import guide
 from tasctl.lab.keeper import Keeper, say
@@ -218,7 +219,11 @@ async def _run(plan: LabPlan) -> int:
     taken = await _wait_for_ports(plan)
     if taken:
         return _refuse(taken)
-    plan = replace(plan, trunks_file=_absolute(prepare_trunks(plan)))
+    try:
+        certificates = prepare_certificates(plan.var.resolve())
+    except (CertificateError, OSError) as error:
+        return _refuse(f"{plan.var / 'tls'}: {error}")
+    plan = replace(plan, trunks_file=_absolute(prepare_trunks(plan)), certificates=certificates)
     secrets = prepare_secrets(plan.var.resolve())
     counts = f"{plan.brokers} agent broker(s), {plan.media} media server(s), {plan.tas} TAS node(s)"
     say(f"starting {'the bus, ' if not plan.bus_url else ''}{counts}; logs: {plan.var / 'log'}/")

@@ -23,6 +23,7 @@ def _entry(name: str, *lines: str) -> list[str]:
 def guide(plan: LabPlan, secrets: Secrets, phone: Path, *, leader: str, accounts: str, seconds: float) -> str:
     """The table; `leader` is the address of the broker that leads, `accounts` says who may register."""
     nodes = ", ".join(f"{HOST}:{plan.sip(n)} (tas-{n})" for n in range(1, plan.tas + 1))
+    secure = ", ".join(f"{HOST}:{plan.sip_tls(n)} (tas-{n})" for n in range(1, plan.tas + 1))
     standbys = [url for n in range(1, plan.brokers + 1) if (url := plan.url("broker", n)) != leader]
     metrics = [
         f"{plan.url(role, 1)}/metrics" + (f"  (and up to port {plan.http(role, count)})" if count > 1 else "")
@@ -35,6 +36,7 @@ def guide(plan: LabPlan, secrets: Secrets, phone: Path, *, leader: str, accounts
         *_entry(
             "trunk",
             f"SIP, UDP and TCP: {nodes}",
+            *([f"SIP over TLS: {secure}; its CA: {_short(plan.certificates.ca)}"] if plan.certificates else []),
             f"whatever comes from {CALLER} is the call manager (trunk pbx); calls out go to {CALLER}:{plan.pbx_port}",
         ),
         *_entry("accounts", f"{accounts}, realm opentas, on any TAS"),

@@ -37,6 +37,15 @@ class Secrets:
 
 
 @dataclass(frozen=True)
+class Certificates:
+    """What the lab's nodes show in TLS, and the CA that phones may believe."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True)
 class Child:
     """One process to start."""
 
@@ -60,6 +69,8 @@ class LabPlan:
     base: int = STANDARD_BASE
     trunks_file: Path | None = None
     """Replaces the one of tas.toml when ports are moved: the call manager's port moves along."""
+    certificates: Certificates | None = None
+    """None: no TLS."""
     bus_url: str = ""
     """A bus of the site's instead of the embedded one."""
     store_url: str = ""
@@ -115,6 +126,10 @@ class LabPlan:
     def sip(self, number: int) -> int:
         """SIP port of tas-`number`, UDP and TCP."""
         return self.base + 10 * (number - 1)
+
+    def sip_tls(self, number: int) -> int:
+        """SIP port of tas-`number` over TLS."""
+        return self.sip(number) + 1
 
     def control(self, number: int) -> int:
         """Control port of media-`number`."""
@@ -194,6 +209,13 @@ def _tas(plan: LabPlan, secrets: Secrets, number: int) -> Child:
         "MEDIA__TOKEN_FILE": secrets.media_token_file,
         "STORE__SPOOL": plan.var / f"tas-{number}-cdr-spool.jsonl",
     }
+    if plan.certificates is not None:
+        settings |= {
+            "SIP__TLS__PORT": plan.sip_tls(number),
+            "SIP__TLS__CERTIFICATE": plan.certificates.certificate,
+            "SIP__TLS__KEY": plan.certificates.key,
+            "SIP__TLS__CA": plan.certificates.ca,
+        }
     if plan.trunks_file is not None:
         settings["FILES__TRUNKS"] = plan.trunks_file
     return _child(plan, "tas", number, "tas.app", "tas.toml", settings)

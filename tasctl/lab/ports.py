@@ -43,6 +43,7 @@ def ports_of(plan: LabPlan) -> list[Port]:
         ports += [Port(plan.http(role, n), "tcp", f"HTTP of {role}-{n}") for n in range(1, count + 1)]
     ports += [Port(plan.control(n), "tcp", f"control of media-{n}") for n in range(1, plan.media + 1)]
     ports += [Port(plan.sip(n), kind, f"SIP of tas-{n}") for n in range(1, plan.tas + 1) for kind in KINDS]
+    ports += [Port(plan.sip_tls(n), "tcp", f"SIP over TLS of tas-{n}") for n in range(1, plan.tas + 1)]
     return ports
 
 

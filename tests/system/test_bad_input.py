@@ -349,9 +349,15 @@ def test_connection_that_never_completes_a_message_is_dropped(slow: TcpPeer, tru
             "tas.toml",
             {"udp_port = 5060": "udp_prot = 5060", "tcp_port = 5060": "tcp_port = 99999"},
             {
-                "sip.udp_prot": "unknown key; allowed: address, advertised, realm, t1_s, tcp_port, udp_port",
+                "sip.udp_prot": "unknown key; allowed: address, advertised, realm, t1_s, tcp_port, tls, udp_port",
                 "sip.tcp_port": "Input should be less than or equal to 65535 (given: 99999)",
             },
+        ),
+        (
+            "tas.app",
+            "tas.toml",
+            {"port = 5061": 'certificate = "absent.pem"'},
+            {"sip.tls.certificate": "absent.pem: cannot be read; it must be a PEM file"},
         ),
         (
             "mediaserver.app",

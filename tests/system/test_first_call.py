@@ -9,6 +9,7 @@ import pytest
 
 from tests.system.support import audio, baresip, sipp
 from tests.system.support.lab import Lab, copy_configs, wait_for
+from tests.system.support.parties import trunk_caller
 
 pytestmark = [
     pytest.mark.system,
@@ -36,7 +37,7 @@ def registered_phone(lab: Lab, folder: Path, agent: str, node: int, **options: o
     phone = baresip.Baresip(
         folder,
         agent,
-        server=lab.sip(node),
+        server=lab.sip_tls(node) if options.get("transport") == "tls" else lab.sip(node),
         password=f"lab-{agent}",
         tone=AGENT_TONE,
         **options,  # type: ignore[arg-type]
@@ -141,6 +142,27 @@ def test_agent_on_tcp_calls_echo_and_hears_itself(lab: Lab, tmp_path: Path) -> N
     finally:
         log_off(lab, phone)
     assert_tone(phone.heard()[-1], AGENT_TONE)
+
+
+@pytest.mark.parametrize("caller_node", [1, 2])
+def test_agent_on_tls_takes_a_queue_call_of_either_node_and_each_end_hangs_up(
+    lab: Lab, tmp_path: Path, caller_node: int
+) -> None:
+    """Through the other node the path is TLS too, between the nodes and to the phone."""
+    phone = registered_phone(lab, tmp_path / "phone", "1005", 1, transport="tls")
+    caller = trunk_caller(lab, tmp_path / "caller", tone=CALLER_TONE, node=caller_node)
+    try:
+        for end in (caller, phone):
+            caller.dial("8000")
+            lab.wait_agent("1005", "Talking", timeout_s=10)
+            wait_for(lambda: phone.heard() and phone.heard()[-1].stat().st_size > 48_000, timeout_s=10, what="3 s")
+            end.hang_up()
+            lab.wait_agent("1005", "Ready", timeout_s=10)
+            assert_tone(phone.heard()[-1], CALLER_TONE)
+            assert_tone(caller.heard()[-1], AGENT_TONE)
+    finally:
+        caller.stop()
+        log_off(lab, phone)
 
 
 def test_agent_on_tcp_at_one_node_takes_a_queue_call_of_the_other_through_its_edge(lab: Lab, tmp_path: Path) -> None:

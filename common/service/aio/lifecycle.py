@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -45,11 +46,19 @@ def settle_collector() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
+def raise_descriptor_limit() -> None:
+    """Take as many descriptors as the system grants: the usual 1,024 end below the phones of one node."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def run(main: Callable[[Lifecycle], Awaitable[int]]) -> int:
     """Run a process's main on uvloop (asyncio's loop where uvloop is absent) until it returns its exit code.
 
     A ConfigError ends it with its text and 1: a file that is read late (tokens) fails like one that is read early.
     """
+
+    raise_descriptor_limit()
 
     async def guarded() -> int:
         lifecycle = Lifecycle()

@@ -12,11 +12,13 @@ from typing import Final
 
 from tas.sip.aio.tcp import TcpDoor
 from tas.sip.aio.udp import UdpDoor
+from tas.sip.connections import ConnectionLimits
 from tas.sip.flow import Address, Flow
 from tas.sip.layer import SipLayer
 from tas.sip.message import Request, Response
 from tas.sip.overload import PROBE_S, Overload
 from tas.sip.parser import SipParseError
+from tas.sip.tls import Tls
 
 COALESCE_S: Final = 0.02
 """Deadlines are run so late at most, those of a moment in one wake: nearly all only forget what is over, and a
@@ -34,15 +36,20 @@ class SipEndpoint:
         *,
         udp: Address | None = None,
         tcp: Address | None = None,
+        secure: tuple[Address, Tls] | None = None,
+        limits: ConnectionLimits | None = None,
     ) -> None:
-        """`udp` and `tcp` are where to bind; by default where the layer says it can be reached."""
+        """`udp` and `tcp` are where to bind, by default where the layer says it can be reached; `secure`: for TLS."""
         self._layer = layer
         self._on_events = on_events
         settings = layer.settings
         self._bind_udp = udp or settings.udp
         self._bind_tcp = tcp or settings.tcp
         self.udp = UdpDoor(self)
-        self.tcp = TcpDoor(self)
+        limits = limits or ConnectionLimits()
+        self.tcp = TcpDoor(self, limits=limits)
+        self._bind_tls = secure[0] if secure is not None else None
+        self.tls = TcpDoor(self, limits=limits, tls=secure[1]) if secure is not None else None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._armed_at = 0.0
@@ -60,7 +67,11 @@ class SipEndpoint:
             await self.udp.open(self._bind_udp)
         if self._bind_tcp is not None:
             await self.tcp.open(self._bind_tcp)
-        self._layer.advertise_ports(self.udp.local[1], self.tcp.local[1])
+        secured = 0
+        if self.tls is not None and self._bind_tls is not None:
+            await self.tls.open(self._bind_tls)
+            secured = self.tls.local[1]
+        self._layer.advertise_ports(self.udp.local[1], self.tcp.local[1], secured)
         self._probe_due = self._loop.time() + PROBE_S
         self._probe = self._loop.call_at(self._probe_due, self._look_at_lag)
 
@@ -74,6 +85,8 @@ class SipEndpoint:
         self._timer = self._probe = None
         self.udp.close()
         await self.tcp.close()
+        if self.tls is not None:
+            await self.tls.close()
         self._loop = None
 
     def wake(self) -> None:
@@ -106,7 +119,7 @@ class SipEndpoint:
     def connect_failed(self, flow: Flow) -> None:
         """A connection could not be made."""
         if self._loop is not None:
-            self._layer.send_failed(Flow("tcp", flow.remote, flow.local), self._loop.time())
+            self._layer.send_failed(Flow(flow.transport, flow.remote, flow.local), self._loop.time())
             self.wake()
 
     # One wake.
@@ -132,8 +145,12 @@ class SipEndpoint:
             self.sent_count += 1
             if send.flow.transport == "udp":
                 self.udp.send(send.flow, send.data)
-            else:
+            elif send.flow.transport == "tcp":
                 self.tcp.send(send.flow, send.data)
+            elif self.tls is not None:
+                self.tls.send(send.flow, send.data)
+            elif self._loop is not None:
+                self._loop.call_soon(self.connect_failed, send.flow)  # the peer names TLS, and we have none
 
     def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
         # Most deadlines are cancelled before they come, so a timer armed too early is left alone: it fires, finds

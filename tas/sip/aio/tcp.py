@@ -1,31 +1,47 @@
-"""The TCP door: connections accepted and made, each with its framer, all reading into one shared buffer."""
+"""The door of streams, plain (TCP) or secured (TLS): connections accepted and made, each with its framer, all reading
+into one shared buffer.
+
+It accepts by itself, so that a source with too many connections is turned away before it costs a TLS handshake.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Final, Protocol, cast
+import socket
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol, cast
 
-from tas.sip.flow import Address, Flow
+from tas.sip.connections import ConnectionLimits
+from tas.sip.flow import Address, Flow, TransportName
 from tas.sip.framer import Ping, StreamFramer
 from tas.sip.parser import SipParseError
+from tas.sip.tls import Tls
 
 READ_BUFFER_BYTES: Final = 65_536
 """One read; shared, since each read is framed before the next begins."""
-MAX_CONNECTIONS: Final = 20_000
-"""Phones of a node, with room for reconnecting ones; bounds memory at about 100 MB."""
+BACKLOG: Final = 4_096
+"""Connections the kernel keeps until they are accepted: what a crowd of phones brings while a call is handled."""
+ACCEPTS_PER_WAKE: Final = 64
+"""So that a flood of connections leaves room for messages in between."""
+ACCEPT_PAUSE_S: Final = 0.2
+"""Without free descriptors: until some are closed."""
 MAX_UNSENT_BYTES: Final = 1_048_576
 """A peer that lets this much pile up does not read any more: its connection is dropped."""
 MAX_WAITING: Final = 64
 """Messages kept for a connection under way: more than the calls one connect time-out can bring to a peer."""
 CONNECT_TIMEOUT_S: Final = 4.0
-"""Well below 64*T1, so that the caller learns it from the transport."""
+"""Well below 64*T1, so that the caller learns it from the transport. The TLS handshake is within it."""
+HANDSHAKE_TIMEOUT_S: Final = 8.0
+"""A caller's TLS handshake: two round trips, with room for a lost segment or two."""
+SHUTDOWN_TIMEOUT_S: Final = 1.0
+"""For the peer's close_notify, which nobody needs: SIP knows where its messages end."""
 STALL_S: Final = 10.0
-"""A connection without a first message, or with half of one, for longer is dropped."""
+"""A connection without a first message since it was accepted, or with half of one, for longer is dropped."""
 IDLE_S: Final = 7_200.0
 """Silence after which a proven connection is closed: twice the longest registration."""
-SWEEP_S: Final = 5.0
+SWEEP_S: Final = 2.0
 PONG: Final = b"\r\n"
+RESPONSE: Final = b"SIP/2.0 "
 
 
 class TcpOwner(Protocol):
@@ -44,11 +60,14 @@ class TcpOwner(Protocol):
 class TcpConnection(asyncio.BufferedProtocol):
     """One stream."""
 
-    __slots__ = ("_door", "_framer", "_loop", "_transport", "flow", "heard_at", "proven")
+    __slots__ = ("_door", "_framer", "_loop", "_source", "_transport", "flow", "heard_at", "ours", "proven")
 
-    def __init__(self, door: TcpDoor, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, door: TcpDoor, loop: asyncio.AbstractEventLoop, source: str = "") -> None:
+        """`source` is the address it was accepted from; empty for one that we make."""
         self._door = door
         self._loop = loop
+        self._source = source
+        self.ours = not source
         self._framer = StreamFramer()
         self._transport: asyncio.Transport | None = None
         self.flow: Flow | None = None
@@ -94,8 +113,15 @@ class TcpConnection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio."""
         self._transport = None
+        self.release()
         if self.flow is not None:
             self._door.closed(self.flow)
+
+    def release(self) -> None:
+        """No longer counted for its source."""
+        if self._source:
+            self._door.limits.release(self._source)
+            self._source = ""
 
     def send(self, data: bytes) -> None:
         """Write, unless the peer has stopped reading."""
@@ -112,6 +138,11 @@ class TcpConnection(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.close()
 
+    def abort(self) -> None:
+        """Close at once: a peer that stalls would not take part in an orderly end either."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def stalled(self, now: float) -> bool:
         """Whether this connection only costs."""
         silent = now - self.heard_at
@@ -121,20 +152,23 @@ class TcpConnection(asyncio.BufferedProtocol):
 
 
 class TcpDoor:
-    """The listener and all connections."""
+    """The listener and all connections of one transport."""
 
-    def __init__(self, owner: TcpOwner) -> None:
+    def __init__(self, owner: TcpOwner, *, limits: ConnectionLimits | None = None, tls: Tls | None = None) -> None:
+        """Plain without `tls`; `limits` are shared by all doors of a node."""
         self.owner = owner
+        self.limits = limits or ConnectionLimits()
+        self.transport: TransportName = "tcp" if tls is None else "tls"
         self.buffer = memoryview(bytearray(READ_BUFFER_BYTES))
         self.local: Address = ("", 0)
-        self.refused = 0
-        """Connections beyond MAX_CONNECTIONS."""
-        self._server: asyncio.Server | None = None
+        self.failed_handshakes = 0
+        """Callers that did not speak TLS, not in time, or showed no certificate we believe."""
+        self._tls = tls
+        self._listener: socket.socket | None = None
         self._connections: dict[int, TcpConnection] = {}
         self._by_remote: dict[Address, TcpConnection] = {}
         self._waiting: dict[Address, list[bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._last = 0
         self._sweep: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -143,16 +177,29 @@ class TcpDoor:
     async def open(self, address: Address) -> None:
         """Listen; raises OSError."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._factory(loop), address[0], address[1], backlog=1024)
-        self.local = self._server.sockets[0].getsockname()[:2]
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setblocking(False)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+        self._listener = listener
+        self.local = listener.getsockname()[:2]
+        loop.add_reader(listener, self._accept, loop)
         self._sweep = loop.call_later(SWEEP_S, self._drop_stalled)
 
     async def close(self) -> None:
         """Stop listening and close every connection."""
         if self._sweep is not None:
             self._sweep.cancel()
-        if self._server is not None:
-            self._server.close()
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
         for task in self._tasks:
             task.cancel()
         for connection in list(self._connections.values()):
@@ -162,31 +209,29 @@ class TcpDoor:
 
     def send(self, flow: Flow, data: bytes) -> None:
         """Send on the flow's connection, on another one to the same peer, or on a new one."""
-        connection = self._connections.get(flow.connection) or self._by_remote.get(flow.remote)
+        connection = self._connections.get(flow.connection) or self._to_peer(flow.remote, data)
         if connection is not None:
             connection.send(data)
             return
         waiting = self._waiting.get(flow.remote)
         if waiting is None:
             self._waiting[flow.remote] = [data]
-            task = asyncio.get_running_loop().create_task(self._connect(flow))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(self._connect(flow))
         elif len(waiting) < MAX_WAITING:
             waiting.append(data)
 
     def opened(self, connection: TcpConnection, transport: asyncio.Transport) -> Flow | None:
         """A connection is up; None refuses it."""
-        if len(self._connections) >= MAX_CONNECTIONS:
-            self.refused += 1
-            return None
         peer = transport.get_extra_info("peername")
         if not peer:  # gone already
             return None
         remote: Address = peer[:2]
-        self._last += 1
-        flow = Flow("tcp", remote, transport.get_extra_info("sockname")[:2], self._last)
-        self._connections[self._last] = connection
+        if connection.ours and self._tls is not None:
+            secured = transport.get_extra_info("ssl_object")
+            if not self._tls.believes(secured, remote):
+                return None
+        flow = Flow(self.transport, remote, transport.get_extra_info("sockname")[:2], self.limits.number())
+        self._connections[flow.connection] = connection
         self._by_remote[remote] = connection
         return flow
 
@@ -198,26 +243,86 @@ class TcpDoor:
             self._by_remote.pop(flow.remote, None)
         self.owner.connection_lost(flow)
 
-    def _factory(self, loop: asyncio.AbstractEventLoop) -> Callable[[], TcpConnection]:
-        return lambda: TcpConnection(self, loop)
+    def _to_peer(self, remote: Address, data: bytes) -> TcpConnection | None:
+        """A connection to a peer that may carry this: over TLS requests need one whose certificate we have checked."""
+        connection = self._by_remote.get(remote)
+        if connection is None or self._tls is None or connection.ours or data.startswith(RESPONSE):
+            return connection
+        return None
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _accept(self, loop: asyncio.AbstractEventLoop) -> None:
+        listener = self._listener
+        for _ in range(ACCEPTS_PER_WAKE):
+            if listener is None:
+                return
+            try:
+                accepted, remote = listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError:  # no descriptor is free: the listener stays readable, so it must not be looked at
+                loop.remove_reader(listener)
+                loop.call_later(ACCEPT_PAUSE_S, self._accept_again, loop)
+                return
+            if self.limits.admit(remote[0]):
+                accepted.setblocking(False)
+                self._spawn(self._serve(accepted, remote[0]))
+            else:
+                accepted.close()
+
+    def _accept_again(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._listener is not None:
+            loop.add_reader(self._listener, self._accept, loop)
+
+    async def _serve(self, accepted: socket.socket, source: str) -> None:
+        loop = asyncio.get_running_loop()
+        connection = TcpConnection(self, loop, source)
+        try:
+            await loop.connect_accepted_socket(lambda: connection, accepted, **self._security(server=True))
+        except OSError:  # no TLS, none in time, or no certificate we believe
+            self.failed_handshakes += 1
+        finally:
+            if connection.flow is None:
+                connection.release()
+
+    def _security(self, *, server: bool, remote: Address = ("", 0)) -> dict[str, Any]:
+        """What asyncio wants to know for TLS."""
+        if self._tls is None:
+            return {}
+        if server:
+            chosen: dict[str, Any] = {"ssl": self._tls.server, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S}
+        else:
+            chosen = {"ssl": self._tls.client, "server_hostname": self._tls.name_of(remote)}
+        return chosen | {"ssl_shutdown_timeout": SHUTDOWN_TIMEOUT_S}
 
     async def _connect(self, flow: Flow) -> None:
         loop = asyncio.get_running_loop()
         host, port = flow.remote
+        connection = TcpConnection(self, loop)
+        connection.proven = True  # we make it, so it may be silent
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                _, connection = await loop.create_connection(self._factory(loop), host, port)
-        except OSError:  # TimeoutError is one
-            self._waiting.pop(flow.remote, None)
+                await loop.create_connection(
+                    lambda: connection, host, port, **self._security(server=False, remote=flow.remote)
+                )
+        except OSError:  # TimeoutError and all of TLS are such
+            connection.abort()
+        waiting = self._waiting.pop(flow.remote, ())
+        if connection.flow is None:
             self.owner.connect_failed(flow)
             return
-        connection.proven = True  # we made it, so it may be silent
-        for data in self._waiting.pop(flow.remote, ()):
+        for data in waiting:
             connection.send(data)
 
     def _drop_stalled(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
         for connection in [each for each in self._connections.values() if each.stalled(now)]:
-            connection.close()
+            connection.abort()
         self._sweep = loop.call_later(SWEEP_S, self._drop_stalled)

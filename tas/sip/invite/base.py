@@ -30,8 +30,8 @@ class UsageBase:
 
     __slots__ = (
         "_acks", "_answered", "_body", "_cancelled", "_early", "_exchange", "_extra", "_flow", "_head", "_invite",
-        "_reason", "_session", "_status", "_transaction", "call_id", "core", "dialog", "has_offer", "key", "local_tag",
-        "owner", "policy", "state",
+        "_reason", "_secure", "_session", "_status", "_transaction", "call_id", "core", "dialog", "has_offer", "key",
+        "local_tag", "owner", "policy", "state",
     )  # fmt: skip
 
     def __init__(self, core: Core, key: int, call_id: bytes, local_tag: bytes, state: str, flow: Flow) -> None:
@@ -55,6 +55,8 @@ class UsageBase:
         self._acks: dict[bytes, Send] | None = None
         """Our ACK of each 2xx to our INVITE, by To-tag, for repetitions."""
         self._cancelled = False
+        self._secure = False
+        """A sips: URI made this dialog, so our Contact is one too (RFC 3261 §12.1.1)."""
         self.policy = ACCEPT_ONLY
         """What we want of session timers."""
         self._session: Session | None = None
@@ -75,13 +77,16 @@ class UsageBase:
         """Tell the layer's user."""
         self.core.events.append(event)
 
+    def _contact(self, flow: Flow) -> bytes:
+        return self.core.contacts["sips" if self._secure else flow.transport]
+
     def send_response(
         self, transaction: ServerTransaction, status: int, reason: bytes | None, extra: bytes, body: bytes, now: float
     ) -> bool:
         """Respond to an INVITE or UPDATE: Contact and Allow where they belong (RFC 3261 table 2)."""
         core = self.core
         if status < 300:
-            extra = core.contacts[transaction.flow.transport] + core.capabilities + extra
+            extra = self._contact(transaction.flow) + core.capabilities + extra
             if status >= 200 and self._session is not None:
                 extra += self._session.accepted(now)
         if body:
@@ -131,5 +136,5 @@ class UsageBase:
     def _refreshing(self, flow: Flow) -> bytes:
         """Header lines of a target refresh request, which refreshes the session too."""
         core = self.core
-        extra = core.contacts[flow.transport] + core.capabilities + core.identity
+        extra = self._contact(flow) + core.capabilities + core.identity
         return extra + self._session.request_lines() if self._session is not None else extra

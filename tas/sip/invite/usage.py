@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from tas.sip.core import Core
-from tas.sip.dialog import Dialog, dialog_as_client, dialog_as_server
+from tas.sip.core import Core, is_sips
+from tas.sip.dialog import Dialog, dialog_as_client, dialog_as_server, route_uri
 from tas.sip.events import (
     EndCause,
     UsageAnswered,
@@ -127,6 +127,7 @@ class InviteUsage(TimedUsage):
     def start_calling(self, head: RequestHead, extra: bytes, body: bytes, policy: SessionPolicy, now: float) -> None:
         """Send the INVITE."""
         self._head = head
+        self._secure = is_sips(head.uri)
         self.has_offer = bool(body)
         self.policy = policy
         self._invite = (head.to, extra, body, 1)
@@ -138,7 +139,8 @@ class InviteUsage(TimedUsage):
         transaction.usage = self
         transaction.tag = self.local_tag
         self.has_offer = bool(request.body)
-        self.dialog = dialog_as_server(request, self.local_tag, self._flow)
+        self.dialog = dialog = dialog_as_server(request, self.local_tag, self._flow)
+        self._secure = is_sips(request.uri) or is_sips(route_uri(dialog.routes[0]) if dialog.routes else dialog.target)
 
     def find_dialog(self, request: Request) -> Dialog | None:
         """The dialog of this usage that a request with our tag belongs to."""

@@ -65,22 +65,27 @@ class Baresip:
         host: str = "127.0.0.1",
         register: bool = True,
         auto_answer: bool = True,
+        port: int = 0,
+        certificate: Path | None = None,
     ) -> None:
+        """`port`: where it listens, TLS one higher with `certificate`, a PEM file with its key; 0: any that is free."""
         self.folder = folder
         self.user = user
         self._control_port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.recordings = folder / "rec"
         self.recordings.mkdir(parents=True)
-        port = free_port()
+        port = port or free_port()
         self.address = (host, port)
         rtp_low = 40000 + port % 10000
         source = write_tone(folder / "source.wav", tone, 60.0)
         values: dict[str, Any] = {"host": host, "port": port, "source": source, "recordings": self.recordings}
         values |= {"control": self._control_port, "number": port, "rtp_low": rtp_low, "rtp_high": rtp_low + 100}
-        (folder / "config").write_text(CONFIG.format(**values))
+        secure = f"sip_certificate {certificate}\n" if certificate is not None else ""
+        (folder / "config").write_text(CONFIG.format(**values) + secure)
         (folder / "contacts").write_text("")
-        account = f"<sip:{user}@{domain}>;auth_user={user};auth_pass={password or 'unused'}"
+        secured = ";transport=tls" if transport == "tls" else ""  # else baresip's Contact is one of UDP
+        account = f"<sip:{user}@{domain}{secured}>;auth_user={user};auth_pass={password or 'unused'}"
         account += f';outbound="sip:{server[0]}:{server[1]};transport={transport}"'
         account += f";regint={600 if register else 0};answermode={'auto' if auto_answer else 'manual'}"
         account += f";audio_codecs={codec}/8000/1\n"

@@ -194,6 +194,15 @@ def test_other_nodes_are_peers_by_their_presence() -> None:
     assert not rig.node.is_peer(("192.0.2.2", 5071))
 
 
+def test_address_over_tls_is_a_peers_too_while_it_tells_it() -> None:
+    rig = Rig()
+    for tls, peer in (("192.0.2.2:5071", True), ("", False)):
+        body = msgspec.Raw(msgspec.json.encode(Presence("tas-2", "tas", "x", "up", "192.0.2.2:5070", sip_tls=tls)))
+        rig.node.on_presence("", Envelope("tas-2", "x", 1, body))
+        assert rig.node.is_peer(("192.0.2.2", 5071)) is peer
+        assert rig.node.is_peer(("192.0.2.2", 5070))
+
+
 # The bus: what is told.
 
 

@@ -164,3 +164,22 @@ def test_legs_that_were_never_called_leave_nothing() -> None:
     rig.control.hang_up(call.uid, rig.now)
     rig.turn()
     assert rig.control.leg_counts() == {"calls": 0, "call_timers": 0}
+
+
+def test_secured_phone_of_another_node_is_reached_through_its_edge_over_tls() -> None:
+    rig = Rig()
+    path = "<sip:token@192.0.2.2:5071;transport=tls;lr>"
+    rig.registrar.bindings.put_remote("a", elsewhere(40123, "tls", path), rig.now)
+    leg = leg_to(rig)
+    assert leg.flow is not None
+    assert (leg.flow.transport, leg.flow.remote) == ("tls", ("192.0.2.2", 5071))
+
+
+def test_outside_call_takes_the_transport_of_its_trunk() -> None:
+    rig = Rig(configure(target="192.0.2.9:5061", transport="tls"))
+    call = rig.call()
+    leg = rig.control.outside_leg(call, OUTSIDE)
+    assert leg.flow is not None
+    assert (leg.flow.transport, leg.flow.remote) == ("tls", ("192.0.2.9", 5061))
+    data = invite(rig, call, leg)
+    assert data.startswith(b"INVITE sip:0451234@192.0.2.9:5061;transport=tls SIP/2.0\r\nVia: SIP/2.0/TLS ")

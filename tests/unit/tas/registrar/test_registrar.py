@@ -7,6 +7,7 @@ import pytest
 from common.contracts.agents import Binding
 from common.contracts.calls import PhoneRegistered
 from tas.registrar.registrar import MAX_EXPIRES_S, MIN_EXPIRES_S
+from tas.sip.flow import Flow
 from tests.unit.tas.registrar.support import (
     BINDING,
     Phone,
@@ -48,6 +49,14 @@ def test_phone_on_a_connection_is_reached_by_path() -> None:
     phone.register(BINDING)
     (event,) = phone.registrar.take_events()
     assert (event.binding.transport, event.binding.path) == ("tcp", "<sip:flow-7@192.0.2.1:5060;lr>")
+
+
+def test_phone_over_tls_is_told_as_such() -> None:
+    phone = Phone(make_registrar(), flow=Flow("tls", ("192.0.2.9", 40000), ("192.0.2.1", 5061), 7))
+    phone.register(b"<sip:1001@10.0.0.9:5061;transport=tls>")
+    (event,) = phone.registrar.take_events()
+    assert isinstance(event, PhoneRegistered)
+    assert event.binding.transport == "tls"
 
 
 def test_long_user_agent_is_cut() -> None:

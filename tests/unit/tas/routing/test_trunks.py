@@ -83,3 +83,11 @@ def test_trunk_is_full_at_its_channels_and_one_without_a_number_never() -> None:
     two.channels, any_.channels = 2, 10_000
     assert two.full
     assert not any_.full
+
+
+def test_uri_of_a_number_names_tls_when_the_trunk_speaks_it() -> None:
+    (plain,) = one().by_name.values()
+    assert (plain.uri(), plain.uri(b"0123")) == (b"sip:192.0.2.1:5060", b"sip:0123@192.0.2.1:5060")
+    secured = TrunkEntry(sources=["192.0.2.1"], target="192.0.2.1:5061", transport="tls")
+    (trunk,) = Trunks({"pbx": secured}, START).by_name.values()
+    assert trunk.uri(b"0123") == b"sip:0123@192.0.2.1:5061;transport=tls"

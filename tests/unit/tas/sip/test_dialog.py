@@ -111,3 +111,39 @@ def test_living_connection_is_reused_and_a_dead_one_replaced() -> None:
 def test_malformed_uri_has_no_next_hop() -> None:
     assert next_hop(b"sip:").address is None
     assert next_hop(b"").address is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "transport", "port"),
+    [
+        (b"sip:t@192.0.2.9", "udp", 5060),
+        (b"sip:t@192.0.2.9;transport=TCP", "tcp", 5060),
+        (b"sip:t@192.0.2.9;transport=tls", "tls", 5061),
+        (b"sip:t@192.0.2.9:5062;transport=tls", "tls", 5062),
+        (b"sips:t@192.0.2.9", "tls", 5061),
+        (b"SIPS:t@192.0.2.9;transport=tcp", "tls", 5061),
+        (b"sip:t@192.0.2.9;transport=ws", "udp", 5060),
+    ],
+)
+def test_next_hop_takes_transport_and_port_that_the_uri_names(uri: bytes, transport: str, port: int) -> None:
+    hop = next_hop(uri)
+    assert (hop.transport, hop.address) == (transport, ("192.0.2.9", port))
+
+
+def test_trunk_whose_connection_is_gone_is_called_back_at_its_contact_though_its_port_was_another() -> None:
+    connection = Flow("tls", ("192.0.2.9", 51000), LOCAL, 4)
+    request = make_request(via=b"SIP/2.0/TLS 192.0.2.9;rport=51000;received=192.0.2.9;branch=z9hG4bK1")
+    request.set(b"contact", b"<sip:t@192.0.2.9;transport=tls>")
+    dialog = dialog_as_server(request, b"ours", connection)
+    assert dialog.next_flow() is connection
+    connection.alive = False
+    assert (dialog.next_flow().transport, dialog.next_flow().remote) == ("tls", ("192.0.2.9", 5061))
+
+
+def test_phone_behind_a_nat_keeps_its_connection_as_the_only_way() -> None:
+    connection = Flow("tls", ("203.0.113.5", 40000), LOCAL, 4)
+    request = make_request(via=b"SIP/2.0/TLS 10.0.0.7:5061;rport=40000;received=203.0.113.5;branch=z9hG4bK1")
+    request.set(b"contact", b"<sip:t@10.0.0.7:5061;transport=tls>")
+    dialog = dialog_as_server(request, b"ours", connection)
+    connection.alive = False
+    assert dialog.next_flow() is connection

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tas.sip.events import InviteReceived, UsageAnswered, UsageEnded, UsageReinviteDone, UsageReoffered
-from tas.sip.flow import Flow
+from tas.sip.flow import Flow, TransportName
 from tas.sip.layer import LayerSettings, SipLayer
 from tas.sip.parser import parse_message, validate
 from tests.unit.tas.sip.support import NOTHING, SDP, header, make_request, start_line
@@ -20,17 +20,18 @@ PHONE = ("10.0.0.7", 40123)
 class Path:
     """The serving node, the edge and the phone; TCP between serving node and edge, and from the phone to the edge."""
 
-    def __init__(self) -> None:
+    def __init__(self, transport: TransportName = "tcp") -> None:
         source = random.Random(1)
+        self.transport: TransportName = transport
         self.serving, self.middle = (
-            SipLayer(random=source.randbytes, settings=LayerSettings(udp=at, tcp=at)) for at in (SERVING, EDGE)
+            SipLayer(random=source.randbytes, settings=LayerSettings(udp=at, tcp=at, tls=at)) for at in (SERVING, EDGE)
         )
         self.phone = SipLayer(random=source.randbytes, settings=LayerSettings(tcp=PHONE))
         self.edge = self.middle.open_edge(lambda address: address == SERVING)
-        self.phone_flow = Flow("tcp", PHONE, EDGE, 7)
-        self.node_flow = Flow("tcp", (SERVING[0], 51234), EDGE, 8)
+        self.phone_flow = Flow(transport, PHONE, EDGE, 7)
+        self.node_flow = Flow(transport, (SERVING[0], 51234), EDGE, 8)
         self.route = self.edge.path(self.phone_flow)
-        self.phones_own = Flow("tcp", EDGE, PHONE, 1)
+        self.phones_own = Flow(transport, EDGE, PHONE, 1)
         self.log: list[tuple[str, bytes]] = []
         self.now = 0.0
 
@@ -49,6 +50,8 @@ class Path:
     def carry(self, name: str, flow: Flow, data: bytes) -> None:
         message = parse_message(data)
         assert validate(message) is None
+        assert flow.transport == self.transport
+        assert message.via.transport == self.transport.upper().encode()
         if name == "edge":
             if flow is self.phone_flow:
                 self.phone.receive_message(message, self.phones_own, self.now)
@@ -74,10 +77,10 @@ class Path:
                 layer.handle_timeout(at)
             assert layer.counts() == NOTHING
 
-    def call(self) -> None:
+    def call(self, uri: bytes = b"sip:1001@10.0.0.7:5060;transport=tcp") -> None:
         self.serving.invite(
-            uri=b"sip:1001@10.0.0.7:5060;transport=tcp",
-            flow=Flow("tcp", EDGE, SERVING),
+            uri=uri,
+            flow=Flow(self.transport, EDGE, SERVING),
             from_=b"<sip:8000@opentas>",
             to=b"<sip:1001@opentas>",
             body=SDP,
@@ -87,8 +90,9 @@ class Path:
         self.settle()
 
 
-def test_call_through_the_edge_connects_reinvites_and_ends_from_either_side() -> None:
-    path = Path()
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_call_through_the_edge_connects_reinvites_and_ends_from_either_side(transport: TransportName) -> None:
+    path = Path(transport)
     path.call()
     (offer,) = path.phone.take_events()
     assert isinstance(offer, InviteReceived)
@@ -115,13 +119,37 @@ def test_call_through_the_edge_connects_reinvites_and_ends_from_either_side() ->
     path.run_out()
 
 
-def test_phone_hangs_up_through_the_edge() -> None:
-    path = Path()
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_phone_hangs_up_through_the_edge(transport: TransportName) -> None:
+    path = Path(transport)
     path.call()
     (offer,) = path.phone.take_events()
     assert isinstance(offer, InviteReceived)
     offer.usage.answer(SDP, 0.0)
     path.settle()
+    offer.usage.end(0.0)
+    path.settle()
+    assert isinstance(path.serving.take_events()[-1], UsageEnded)
+    path.run_out()
+
+
+@pytest.mark.parametrize(
+    ("uri", "route"),
+    [
+        (b"sip:1001@10.0.0.7:5061;transport=tls", b"<sip:%b@192.0.2.1:5060;transport=tls;lr>"),
+        (b"sips:1001@10.0.0.7", b"<sips:%b@192.0.2.1:5060;lr>"),
+    ],
+)
+def test_secured_phone_has_tls_on_both_hops_and_sips_keeps_it_so(uri: bytes, route: bytes) -> None:
+    path = Path("tls")
+    path.call(uri)
+    token = path.route.partition(b"<sip:")[2].partition(b"@")[0]
+    (offer,) = path.phone.take_events()
+    assert isinstance(offer, InviteReceived)
+    assert offer.request.get(b"record-route") == route % token
+    offer.usage.answer(SDP, 0.0)
+    path.settle()
+    path.serving.take_events()
     offer.usage.end(0.0)
     path.settle()
     assert isinstance(path.serving.take_events()[-1], UsageEnded)

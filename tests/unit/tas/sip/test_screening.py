@@ -36,6 +36,8 @@ def test_accept_must_leave_room_for_sdp() -> None:
     assert SCREEN.content(make_request(b"OPTIONS", extra=b"Accept: text/plain\r\n")) is None
 
 
-def test_only_sip_uris_are_served() -> None:
-    assert SCREEN.target(make_request(uri=b"SIP:a@b")) is None
-    assert SCREEN.target(make_request(uri=b"sips:a@b")) == (416, [])
+def test_only_sip_uris_are_served_and_sips_over_tls_only() -> None:
+    assert SCREEN.target(make_request(uri=b"SIP:a@b"), False) is None
+    assert SCREEN.target(make_request(uri=b"sips:a@b"), False) == (416, [])
+    assert SCREEN.target(make_request(uri=b"SIPS:a@b"), True) is None
+    assert SCREEN.target(make_request(uri=b"tel:12"), True) == (416, [])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasctl.lab.guide import guide
-from tasctl.lab.plan import LabPlan, Secrets
+from tasctl.lab.plan import Certificates, LabPlan, Secrets
 
 SECRETS = Secrets("tok-123", Path("m"), Path("t"), "opentas", "geheim")
 ACCOUNTS = "1001 to 1020, password lab-<number> (lab-1001)"
@@ -54,3 +54,10 @@ def test_phone_below_the_working_folder_is_told_short(monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     text = shown(LabPlan(1, 1, 1, Path("configs/lab"), tmp_path / "var"))
     assert "baresip -f var/try/agent-1001" in text
+
+
+def test_tls_is_told_with_its_ports_and_ca_when_there_is_any(tmp_path: Path) -> None:
+    assert "TLS" not in shown(LabPlan(1, 1, 1, Path("configs/lab"), Path("var")))
+    files = Certificates(tmp_path / "tls" / "ca.pem", tmp_path / "n", tmp_path / "k")
+    text = shown(LabPlan(2, 1, 1, Path("configs/lab"), Path("var"), certificates=files))
+    assert f"SIP over TLS: 127.0.0.1:5061 (tas-1), 127.0.0.1:5071 (tas-2); its CA: {files.ca}" in text

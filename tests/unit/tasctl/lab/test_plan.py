@@ -13,7 +13,7 @@ from agentbroker.config import load_config as load_broker
 from common.service.config import load_settings
 from mediaserver.config import ENV_PREFIX, MediaServerSettings
 from tas.config import load_config as load_tas
-from tasctl.lab.plan import HOST, Child, LabPlan, PlanError, Secrets, children
+from tasctl.lab.plan import HOST, Certificates, Child, LabPlan, PlanError, Secrets, children
 from tasctl.lab.ports import ports_of
 
 CONFIGS = Path(__file__).resolve().parents[4] / "configs" / "lab"
@@ -33,6 +33,7 @@ def by_name(made: LabPlan) -> dict[str, Child]:
 def test_standard_ports_are_those_of_the_documentation() -> None:
     made = plan(tas=3, media=5)
     assert [made.sip(n) for n in (1, 2, 3)] == [5060, 5070, 5080]
+    assert [made.sip_tls(n) for n in (1, 2, 3)] == [5061, 5071, 5081]
     assert [made.http("tas", n) for n in (1, 2, 3)] == [9101, 9102, 9103]
     assert [made.control(n) for n in range(1, 6)] == [9201, 9202, 9203, 9204, 9205]
     assert [made.http("media", n) for n in range(1, 6)] == [9301, 9302, 9303, 9304, 9305]
@@ -135,3 +136,13 @@ def test_secrets_stand_in_the_environment_and_never_on_a_command_line() -> None:
     assert environment["OPENTAS_TAS__BUS__URL"] == f"mqtt://opentas:geheim@{HOST}:18830"
     assert json.loads(environment["OPENTAS_TAS__MEDIA__SERVERS"])[0]["name"] == "media-1"
     assert "geheim" not in "".join(os.environ.values())
+
+
+def test_nodes_serve_tls_when_the_lab_has_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not any("TLS" in key for key in by_name(plan())["tas-1"].environment)
+    files = Certificates(Path("/v/ca.pem"), Path("/v/node.pem"), Path("/v/node.key"))
+    for key, value in by_name(plan(base=6060, certificates=files))["tas-2"].environment.items():  # type: ignore[arg-type]
+        monkeypatch.setenv(key, value)
+    tls = load_tas(CONFIGS / "tas.toml").settings.sip.tls
+    assert (tls.port, tls.ca, tls.certificate, tls.key) == (6071, files.ca, files.certificate, files.key)
+    assert tls.verify

@@ -23,6 +23,7 @@ def test_every_listener_of_a_lab_is_asked_for() -> None:
         (9201, "tcp", "control of media-1"),
         (9101, "tcp", "HTTP of tas-1"),
         (5060, "tcp", "SIP of tas-1"),
+        (5061, "tcp", "SIP over TLS of tas-1"),
         (5060, "udp", "SIP of tas-1"),
     }
 

@@ -88,3 +88,17 @@ def test_collector_is_settled() -> None:
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], cwd=ROOT, check=False)
     assert done.returncode == 0
+
+
+def test_process_takes_all_descriptors_the_system_grants() -> None:
+    program = """
+        import resource
+        from common.service.aio.lifecycle import run
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+        async def main(lifecycle):
+            return 0 if resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard) else 1
+        raise SystemExit(run(main))
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], cwd=ROOT, check=False)
+    assert done.returncode == 0

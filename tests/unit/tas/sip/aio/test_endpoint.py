@@ -21,6 +21,8 @@ from tas.sip.events import (
 )
 from tas.sip.flow import Flow, TransportName
 from tas.sip.layer import LayerSettings, SipLayer
+from tas.sip.tls import Tls
+from tests.unit.tas.sip.pki import needs_openssl, pki
 
 SDP = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n"
 
@@ -34,9 +36,11 @@ def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLo
 class Node:
     """An endpoint whose user answers every call and hangs up the ones it made."""
 
-    def __init__(self) -> None:
-        self.layer = SipLayer(random=os.urandom, settings=LayerSettings(udp=("127.0.0.1", 0), tcp=("127.0.0.1", 0)))
-        self.endpoint = SipEndpoint(self.layer, self.on_events)
+    def __init__(self, tls: Tls | None = None) -> None:
+        here = ("127.0.0.1", 0)
+        settings = LayerSettings(udp=here, tcp=here, tls=here if tls is not None else None)
+        self.layer = SipLayer(random=os.urandom, settings=settings)
+        self.endpoint = SipEndpoint(self.layer, self.on_events, secure=(here, tls) if tls is not None else None)
         self.events: list[object] = []
         self.changed = asyncio.Event()
 
@@ -54,13 +58,12 @@ class Node:
 
     def flow(self, transport: TransportName) -> Flow:
         """How others reach this node."""
-        door = self.endpoint.udp if transport == "udp" else self.endpoint.tcp
+        door = {"udp": self.endpoint.udp, "tcp": self.endpoint.tcp, "tls": self.endpoint.tls}[transport]
+        assert door is not None
         return Flow(transport, door.local)
 
-    def call(self, flow: Flow) -> None:
-        self.layer.invite(
-            uri=b"sip:8000@127.0.0.1", flow=flow, from_=b"<sip:a@a>", to=b"<sip:b@b>", body=SDP, now=self.now()
-        )
+    def call(self, flow: Flow, uri: bytes = b"sip:8000@127.0.0.1") -> None:
+        self.layer.invite(uri=uri, flow=flow, from_=b"<sip:a@a>", to=b"<sip:b@b>", body=SDP, now=self.now())
         self.endpoint.wake()
 
     def now(self) -> float:
@@ -77,8 +80,8 @@ class Node:
 
 
 @asynccontextmanager
-async def two_nodes() -> AsyncIterator[tuple[Node, Node]]:
-    one, other = Node(), Node()
+async def two_nodes(tls: Tls | None = None) -> AsyncIterator[tuple[Node, Node]]:
+    one, other = Node(tls), Node(tls)
     await one.endpoint.start()
     await other.endpoint.start()
     try:
@@ -101,6 +104,32 @@ async def test_call_over_tcp_connects_and_ends_on_one_connection() -> None:
         await called.until(called.saw(UsageEnded))
         assert caller.saw(UsageAnswered)()
         assert len(caller.endpoint.tcp) == len(called.endpoint.tcp) == 1
+
+
+@needs_openssl
+@pytest.mark.parametrize("uri", [b"sip:8000@127.0.0.1", b"sips:8000@127.0.0.1"])
+async def test_call_over_tls_connects_and_ends_on_one_connection_with_contacts_over_tls(uri: bytes) -> None:
+    async with two_nodes(pki().tls()) as (caller, called):
+        caller.call(called.flow("tls"), uri)
+        await called.until(called.saw(UsageEnded))
+        assert caller.saw(UsageAnswered)()
+        assert caller.endpoint.tls is not None
+        assert len(caller.endpoint.tls) == 1
+        (invited,) = [event for event in called.events if isinstance(event, InviteReceived)]
+        shown = (invited.request.contact.uri, invited.usage.remote_target)  # type: ignore[union-attr]
+        (answered,) = [event for event in caller.events if isinstance(event, UsageAnswered)]
+        scheme, ending = uri.partition(b":")[0], b"" if uri.startswith(b"sips") else b";transport=tls"
+        for node, contact in ((caller, shown[0]), (called, answered.usage.remote_target)):
+            assert contact == b"%b:tas@127.0.0.1:%d%b" % (scheme, node.flow("tls").remote[1], ending)
+        assert invited.request.via.transport == b"TLS"
+
+
+async def test_request_over_tls_by_a_node_without_it_fails_with_503() -> None:
+    async with two_nodes() as (node, _):
+        node.call(Flow("tls", ("127.0.0.1", 5061)))
+        await node.until(node.saw(UsageRejected))
+        (rejected,) = [event for event in node.events if isinstance(event, UsageRejected)]
+        assert rejected.status == 503
 
 
 async def test_port_zero_is_advertised_as_the_one_the_kernel_chose() -> None:

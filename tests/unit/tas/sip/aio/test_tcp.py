@@ -3,92 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 import uvloop
 
 from tas.sip.aio import tcp
-from tas.sip.aio.tcp import TcpConnection, TcpDoor
+from tas.sip.connections import ConnectionLimits
 from tas.sip.flow import Flow
-
-OPTIONS = (
-    b"OPTIONS sip:a@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n"
-    b"To: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
-)
+from tests.unit.tas.sip.aio.door import OPTIONS, connections, open_door, peer, tick, until
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
 def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLoopPolicy:
     """Both loops: the node runs on uvloop."""
     return uvloop.EventLoopPolicy() if request.param == "uvloop" else asyncio.DefaultEventLoopPolicy()
-
-
-class Owner:
-    """Writes down what the door brings."""
-
-    def __init__(self) -> None:
-        self.messages: list[tuple[object, Flow]] = []
-        self.lost: list[Flow] = []
-        self.failed: list[Flow] = []
-        self.changed = asyncio.Event()
-
-    def received(self, message: object, flow: Flow) -> None:
-        self.messages.append((message, flow))
-        self.changed.set()
-
-    def connection_lost(self, flow: Flow) -> None:
-        self.lost.append(flow)
-        self.changed.set()
-
-    def connect_failed(self, flow: Flow) -> None:
-        self.failed.append(flow)
-        self.changed.set()
-
-    async def change(self) -> None:
-        async with asyncio.timeout(5):
-            await self.changed.wait()
-        self.changed.clear()
-
-
-@asynccontextmanager
-async def open_door() -> AsyncIterator[tuple[TcpDoor, Owner]]:
-    owner = Owner()
-    door = TcpDoor(owner)
-    await door.open(("127.0.0.1", 0))
-    try:
-        yield door, owner
-    finally:
-        await door.close()
-
-
-@asynccontextmanager
-async def peer(door: TcpDoor) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_connection(*door.local)
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-
-
-async def tick() -> None:
-    """Let the loop run once."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[None] = loop.create_future()
-    loop.call_soon(future.set_result, None)
-    await future
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop run until something is so."""
-    async with asyncio.timeout(5):
-        while not condition():
-            await tick()
-
-
-def connections(door: TcpDoor) -> list[TcpConnection]:
-    return list(door._connections.values())
 
 
 async def test_message_in_pieces_arrives_whole_with_the_flow_of_its_connection() -> None:
@@ -117,16 +45,42 @@ async def test_two_connections_share_the_buffer_without_mixing_their_bytes() -> 
         assert [flow.connection for _, flow in owner.messages] in ([1, 2], [2, 1])
 
 
-async def test_connection_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tcp, "MAX_CONNECTIONS", 1)
-    async with open_door() as (door, owner), peer(door) as (_, first):
-        first.write(OPTIONS)
-        await owner.change()
-        async with peer(door) as (reader, _):
-            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-                await asyncio.wait_for(reader.readexactly(1), 2)
-        assert door.refused == 1
-        assert len(door) == 1
+async def test_connection_beyond_its_sources_limit_is_refused_until_one_is_gone() -> None:
+    limits = ConnectionLimits(1)
+    async with open_door(limits=limits) as (door, owner):
+        async with peer(door) as (_, first):
+            first.write(OPTIONS)
+            await owner.change()
+            async with peer(door) as (reader, _):
+                with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                    await asyncio.wait_for(reader.readexactly(1), 2)
+            assert (limits.refused, len(door)) == (1, 1)
+        await until(lambda: limits.total == 0)
+        async with peer(door) as (_, second):
+            second.write(OPTIONS)
+            await until(lambda: len(owner.messages) == 2)
+
+
+async def test_node_without_free_descriptors_accepts_again_when_there_are_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tcp, "ACCEPT_PAUSE_S", 0.001)
+    async with open_door() as (door, owner):
+        listener, calls = door._listener, []
+
+        class Exhausted:
+            def accept(self) -> None:
+                calls.append(1)
+                door._listener = listener
+                raise OSError(24, "Too many open files")
+
+            def fileno(self) -> int:
+                assert listener is not None
+                return listener.fileno()
+
+        door._listener = Exhausted()  # type: ignore[assignment]
+        async with peer(door) as (_, writer):
+            writer.write(OPTIONS)
+            await owner.change()
+        assert calls == [1]
 
 
 async def test_lost_connection_kills_its_flow_and_is_told() -> None:
