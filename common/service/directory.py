@@ -24,6 +24,8 @@ class SipPeerEntry(_Strict):
     """Shorter session intervals are refused with 422, seconds."""
     refresher: Literal["any", "us", "peer"] = "any"
     """Who is to refresh the session where the peer leaves it to us."""
+    reliable_provisionals: Literal["off", "accept", "prefer"] = "accept"
+    """PRACK (RFC 3262): never; when the peer requires it; towards every caller that supports it."""
 
     @model_validator(mode="after")
     def _expires_above_the_least(self) -> Self:

@@ -20,7 +20,7 @@ class Leg:
 
     __slots__ = (
         "address", "answered_at", "early", "flow", "incoming", "learn", "leg_id", "link", "negotiated", "number",
-        "offer", "port", "route", "rung_at", "sdp_version", "timer", "uri", "usage",
+        "offer", "policy", "port", "route", "rung_at", "sdp_version", "uri", "usage",
     )  # fmt: skip
 
     def __init__(self, leg_id: LegId, number: str, *, incoming: bool, flow: Flow | None, learn: bool) -> None:
@@ -33,8 +33,8 @@ class Leg:
         """Request-URI of a called leg."""
         self.route = b""
         """Route of a called leg whose phone is on a connection of another node."""
-        self.timer = ACCEPT_ONLY
-        """What to ask of the called party's session timer."""
+        self.policy = ACCEPT_ONLY
+        """What to ask of the called party: session timer, reliable provisionals."""
         self.usage: InviteUsage | None = None
         self.link: MediaLink | None = None
         """The media server that has (or is asked for) this leg's session."""

@@ -14,7 +14,7 @@ from tas.routing.router import Destination, Kind
 from tas.sip.dialog import next_hop
 from tas.sip.flow import Address, Flow, TransportName
 from tas.sip.headers import format_name_addr, parse_name_addr
-from tas.sip.invite.terms import ACCEPT_ONLY, LEAST_MIN_SE_S, SessionPolicy
+from tas.sip.invite.terms import ACCEPT_ONLY, PeerPolicy
 from tas.sip.message import Header
 from tas.sip.uri import escape_user
 
@@ -60,7 +60,7 @@ class Parties:
         binding, own = found
         flow = own or _flow_of(binding)
         leg = Leg(call.next_leg_id(), agent, incoming=False, flow=flow, learn=self.config.agents[agent].nat)
-        leg.timer = session_policy(self.config.agents[agent])
+        leg.policy = peer_policy(self.config.agents[agent])
         leg.uri = binding.contact.encode()
         leg.route = binding.path.encode() if own is None else b""
         return leg
@@ -77,7 +77,7 @@ class Parties:
         address: Address = trunk.entry.target_address
         flow = Flow(transport, address)
         leg = Leg(call.next_leg_id(), destination.number, incoming=False, flow=flow, learn=trunk.entry.nat)
-        leg.timer = session_policy(trunk.entry)
+        leg.policy = peer_policy(trunk.entry)
         leg.uri = trunk.uri(escape_user(destination.number.encode()))
         return leg
 
@@ -98,7 +98,7 @@ class Parties:
             to=target,
             body=sessions.offer_sdp(call, leg),
             headers=headers,
-            session=leg.timer,
+            policy=leg.policy,
             now=now,
         )
         leg.usage.owner = call
@@ -114,11 +114,10 @@ class Parties:
             self.tell(AgentCall(agent, call.uid, AgentCallPhase.ENDED, "", call.queue))
 
 
-def session_policy(entry: SipPeerEntry) -> SessionPolicy:
-    """What the configuration says of a peer's session timer."""
-    if not entry.session_expires_s and entry.min_se_s == LEAST_MIN_SE_S:
-        return ACCEPT_ONLY
-    return SessionPolicy(entry.session_expires_s, entry.min_se_s, entry.refresher)
+def peer_policy(entry: SipPeerEntry) -> PeerPolicy:
+    """What the configuration wants of a peer."""
+    policy = PeerPolicy(entry.session_expires_s, entry.min_se_s, entry.refresher, entry.reliable_provisionals)
+    return ACCEPT_ONLY if policy == ACCEPT_ONLY else policy
 
 
 def _flow_of(binding: Binding) -> Flow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from tas.sip.flow import Address, Flow, Send
@@ -20,8 +20,8 @@ ServerKey = tuple[bytes, ...]
 ClientKey = tuple[bytes, bytes]
 FlowKey = int | Address
 
-DEFAULT_ALLOW: Final = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER"
-DEFAULT_SUPPORTED: Final = (b"timer",)
+DEFAULT_ALLOW: Final = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REGISTER"
+DEFAULT_SUPPORTED: Final = (b"timer", b"100rel")
 CONTACT_USER: Final = b"tas"
 
 
@@ -53,6 +53,10 @@ class LayerSettings:
         self.t4 = t4  # longest life of a message in the network
 
 
+def _supported(tags: Sequence[bytes]) -> bytes:
+    return b"\r\nSupported: " + b", ".join(tags) if tags else b""
+
+
 def host_port(address: Address) -> bytes:
     """`host:port` as it stands in a Via or URI; an IPv6 address gets brackets."""
     host = address[0].encode()
@@ -70,9 +74,9 @@ class Core:
     """Shared by everything of one layer; holds no protocol of its own."""
 
     __slots__ = (
-        "capabilities", "clients", "contacts", "events", "flow_clients", "host", "identity", "merged", "over", "random",
-        "sends", "server", "servers", "settings", "t1", "t1x64", "t2", "t4", "timers", "tokens", "trace", "usages",
-        "vias",
+        "capabilities", "capabilities_plain", "clients", "contacts", "events", "flow_clients", "host", "identity",
+        "merged", "over", "random", "sends", "server", "servers", "settings", "t1", "t1x64", "t2", "t4", "timers",
+        "tokens", "trace", "usages", "vias",
     )  # fmt: skip
 
     def __init__(self, random: Callable[[int], bytes], settings: LayerSettings, trace: MessageTrace | None) -> None:
@@ -103,8 +107,10 @@ class Core:
         self.server = b"\r\nServer: " + settings.user_agent if settings.user_agent else b""
         self.identity = b"\r\nUser-Agent: " + settings.user_agent if settings.user_agent else b""
         self.capabilities = b"\r\nAllow: " + settings.allow
-        if settings.supported:
-            self.capabilities += b"\r\nSupported: " + b", ".join(settings.supported)
+        self.capabilities_plain = self.capabilities + _supported(
+            [tag for tag in settings.supported if tag != b"100rel"]
+        )
+        self.capabilities += _supported(settings.supported)
 
     def local_address(self, transport: str) -> Address:
         """Where we are reached over a transport."""

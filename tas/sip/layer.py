@@ -18,7 +18,7 @@ from tas.sip.flow import Address, Flow, Send
 from tas.sip.grammar import SipSyntaxError
 from tas.sip.heads import RequestHead, render_headers
 from tas.sip.invite.table import CALLING, INVITED
-from tas.sip.invite.terms import ACCEPT_ONLY, SessionPolicy
+from tas.sip.invite.terms import ACCEPT_ONLY, PeerPolicy
 from tas.sip.invite.usage import InviteUsage
 from tas.sip.message import Header, Request, Response
 from tas.sip.parser import SipParseError, rejection, validate
@@ -198,7 +198,7 @@ class SipLayer:
         headers: Sequence[Header] = (),
         call_id: bytes | None = None,
         cseq: int = 1,
-        session: SessionPolicy = ACCEPT_ONLY,
+        policy: PeerPolicy = ACCEPT_ONLY,
         now: float,
     ) -> InviteUsage:
         """Call `uri` over `flow`; an empty body asks for the peer's offer. Route and Max-Forwards may be given."""
@@ -206,7 +206,8 @@ class SipLayer:
         tag = core.tokens.tag()
         head, extra = self._head(uri, flow, from_ + b";tag=" + tag, to, headers, call_id, cseq)
         usage = InviteUsage(core, self._next_key(), head.call_id, tag, CALLING, flow)
-        usage.start_calling(head, core.contact_for(uri, flow) + core.capabilities + extra, body, session, now)
+        capabilities = core.capabilities if policy.reliable != "off" else core.capabilities_plain
+        usage.start_calling(head, core.contact_for(uri, flow) + capabilities + extra, body, policy, now)
         return usage
 
     def request(
@@ -352,6 +353,8 @@ class SipLayer:
             usage.receive_bye(NonInviteServer(self._core, key, request, flow), now)
         elif method == b"UPDATE":
             usage.receive_offer(request, NonInviteServer(self._core, key, request, flow), now)
+        elif method == b"PRACK":
+            usage.receive_prack(request, NonInviteServer(self._core, key, request, flow), now)
         elif method == b"INFO":
             usage.receive_info(request, NonInviteServer(self._core, key, request, flow), now)
         elif method == b"OPTIONS":

@@ -9,7 +9,7 @@ import pytest
 from common.contracts.agents import AgentState
 from common.contracts.outcome import Reason, Result
 from tas.sip.events import EndCause, InviteReceived, UsageAnswered, UsageEnded, UsageReoffered
-from tas.sip.invite.terms import SessionPolicy
+from tas.sip.invite.terms import PeerPolicy
 from tas.sip.invite.usage import InviteUsage
 from tas.sip.layer import LayerSettings, SipLayer
 from tests.scenarios.support.lab import Lab
@@ -23,14 +23,14 @@ HOUR_S = 3600.0
 class Pair:
     """One caller and one called user who only talk."""
 
-    def __init__(self, network: Network, caller: SessionPolicy, called: SessionPolicy) -> None:
+    def __init__(self, network: Network, caller: PeerPolicy, called: PeerPolicy) -> None:
         self.network = network
         self.called_policy = called
         self.ended: list[EndCause] = []
         self.legs: list[InviteUsage] = []
         self.mine = network.caller.invite(
             uri=b"sip:8000@127.0.0.1", flow=network.to_called, from_=b"<sip:1@x>", to=b"<sip:2@x>", body=OFFER,
-            session=caller, now=network.now,
+            policy=caller, now=network.now,
         )  # fmt: skip
 
     def talk(self, seconds: float) -> None:
@@ -46,7 +46,7 @@ class Pair:
         now = self.network.now
         for event in self.network.called.take_events() + self.network.caller.take_events():
             if isinstance(event, InviteReceived):
-                refused = event.usage.settle_session(event.request, self.called_policy)
+                refused = event.usage.settle(event.request, self.called_policy)
                 if refused is not None:
                     event.usage.reject(refused[0], None, refused[1], now=now)
                 else:
@@ -79,7 +79,7 @@ def methods(sent: list[bytes]) -> list[bytes]:
 @pytest.mark.parametrize("refresher", ["us", "peer"])
 @pytest.mark.parametrize("loss", [0.0, 0.1])
 def test_refreshes_hold_a_call_for_hours_whoever_sends_them(allow: bytes | None, refresher: str, loss: float) -> None:
-    pair = Pair(network(allow=allow, loss=loss, seed=3), SessionPolicy(90, 90, refresher), SessionPolicy())  # type: ignore[arg-type]
+    pair = Pair(network(allow=allow, loss=loss, seed=3), PeerPolicy(90, 90, refresher), PeerPolicy())  # type: ignore[arg-type]
     pair.talk(3 * HOUR_S)
     assert pair.ended == []
     assert [leg.state for leg in pair.legs] == ["confirmed", "confirmed"]
@@ -93,7 +93,7 @@ def test_refreshes_hold_a_call_for_hours_whoever_sends_them(allow: bytes | None,
 
 
 def test_refresh_by_reinvite_repeats_our_description_unchanged() -> None:
-    pair = Pair(network(allow=NO_UPDATE), SessionPolicy(90, 90, "peer"), SessionPolicy())
+    pair = Pair(network(allow=NO_UPDATE), PeerPolicy(90, 90, "peer"), PeerPolicy())
     pair.talk(200.0)
     offers = [data for data in pair.network.sent if data.startswith(b"INVITE")]
     assert offers[0].endswith(OFFER)
@@ -102,7 +102,7 @@ def test_refresh_by_reinvite_repeats_our_description_unchanged() -> None:
 
 
 def test_caller_asks_again_after_422_and_both_use_the_longer_interval() -> None:
-    pair = Pair(network(), SessionPolicy(120), SessionPolicy(0, 300))
+    pair = Pair(network(), PeerPolicy(120), PeerPolicy(0, 300))
     pair.talk(1000.0)
     assert [leg.state for leg in pair.legs] == ["confirmed", "confirmed"]
     assert b"\r\nSession-Expires: 300;refresher=uac" in next(d for d in pair.network.sent if d.startswith(b"UPDATE"))
@@ -111,7 +111,7 @@ def test_caller_asks_again_after_422_and_both_use_the_longer_interval() -> None:
 
 @pytest.mark.parametrize("refresher", ["us", "peer"])
 def test_both_ends_find_out_when_the_network_between_them_dies(refresher: str) -> None:
-    pair = Pair(network(), SessionPolicy(90, 90, refresher), SessionPolicy())  # type: ignore[arg-type]
+    pair = Pair(network(), PeerPolicy(90, 90, refresher), PeerPolicy())  # type: ignore[arg-type]
     pair.talk(200.0)
     pair.network.loss = 1.0
     pair.talk(91.0)
@@ -127,7 +127,7 @@ def test_sessions_leave_no_cyclic_garbage() -> None:
     gc.collect()
     gc.disable()
     try:
-        pair = Pair(wires, SessionPolicy(90), SessionPolicy())
+        pair = Pair(wires, PeerPolicy(90), PeerPolicy())
         pair.talk(1000.0)
         pair.mine.end(wires.now)
         pair.talk(100.0)
@@ -173,7 +173,7 @@ def test_caller_whose_phone_dies_is_found_and_the_agent_goes_to_wrap_up(refreshe
 def test_agents_phone_that_dies_is_found_when_it_asked_for_the_timer() -> None:
     lab = Lab()
     (phone,) = lab.agents(1)
-    phone.behaviour = Behaviour(timer=SessionPolicy(120, 90, "peer"))
+    phone.behaviour = Behaviour(policy=PeerPolicy(120, 90, "peer"))
     call = lab.queue_call()
     lab.until(lambda: any(taken.up and taken.confirmed for taken in phone.calls))
     lab.run(300.0)
@@ -186,7 +186,7 @@ def test_agents_phone_that_dies_is_found_when_it_asked_for_the_timer() -> None:
 @pytest.mark.parametrize("refresher", ["us", "peer"])
 def test_call_with_timers_on_both_legs_lasts_for_hours(refresher: str) -> None:
     lab = Lab(trunk={"session_expires_s": 600, "refresher": refresher})
-    lab.pbx.behaviour = Behaviour(timer=SessionPolicy(1800))
+    lab.pbx.behaviour = Behaviour(policy=PeerPolicy(1800))
     phone = talking(lab)
     lab.world.wire = None
     lab.run(2 * HOUR_S)
@@ -200,7 +200,7 @@ def test_call_with_timers_on_both_legs_lasts_for_hours(refresher: str) -> None:
 
 def test_caller_with_a_short_interval_is_told_ours_and_comes_again() -> None:
     lab = Lab(trunk={"min_se_s": 300})
-    lab.pbx.behaviour = Behaviour(timer=SessionPolicy(100))
+    lab.pbx.behaviour = Behaviour(policy=PeerPolicy(100))
     call = lab.queue_call()
     assert call.up
     lab.run(2000.0)

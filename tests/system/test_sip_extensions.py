@@ -1,4 +1,4 @@
-"""Session timers as SIPp, a stack that is not ours, sees them."""
+"""Session timers and PRACK as SIPp, a stack that is not ours, sees them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.sipp import SCENARIOS as LOADTEST_SCENARIOS
 from tests.system.support import sipp
 from tests.system.support.lab import Lab, copy_configs
 from tests.system.support.parties import sipp_agent, wait_cdr
@@ -56,3 +57,32 @@ def test_agents_phone_that_stops_refreshing_ends_the_call_and_the_agent_goes_to_
     assert (counts.successful, counts.failed) == (1, 0), phone.errors()
     row = wait_cdr(lab, before)
     assert (row["reason"], row["sip_cause"]) == ("signalling_timeout", 408)
+
+
+def slow_ringing(path: Path) -> str:
+    """A phone that rings for 1 s, long enough for two PRACKs."""
+    text = (LOADTEST_SCENARIOS / "uas_agent.xml").read_text()
+    assert 'milliseconds="20"' in text
+    path.write_text(text.replace('milliseconds="20"', 'milliseconds="1000"'))
+    return str(path)
+
+
+def test_caller_that_requires_100rel_acknowledges_the_ringing_and_talks(lab: Lab, tmp_path: Path) -> None:
+    before = len(lab.cdrs())
+    phone = sipp_agent(lab, tmp_path, "1004", slow_ringing(tmp_path / "slow.xml"))
+    call = caller(lab, tmp_path / "sipp", "uac_prack.xml", "1004")
+    counts = call.run()
+    assert (counts.successful, counts.failed) == (1, 0), call.errors()
+    assert phone.wait().successful == 1
+    assert wait_cdr(lab, before)["reason"] == "caller_hangup"
+
+
+def test_agents_phone_with_its_answer_in_a_reliable_183_is_connected(lab: Lab, tmp_path: Path) -> None:
+    before = len(lab.cdrs())
+    phone = sipp_agent(lab, tmp_path, "1005", "uas_prack.xml")
+    call = caller(lab, tmp_path / "sipp", "uac_call.xml", "1005", "-d", "500")
+    counts = call.run()
+    assert (counts.successful, counts.failed) == (1, 0), call.errors()
+    counts = phone.wait()
+    assert (counts.successful, counts.failed) == (1, 0), phone.errors()
+    assert wait_cdr(lab, before)["codec_b"] == "PCMA"

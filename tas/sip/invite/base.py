@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from tas.sip.core import Core
 from tas.sip.dialog import Dialog
 from tas.sip.events import Event
@@ -10,13 +13,18 @@ from tas.sip.heads import RequestHead
 from tas.sip.invite.answered import Answered
 from tas.sip.invite.exchange import Exchange
 from tas.sip.invite.session import Session
+from tas.sip.invite.table import CONFIRMED
 from tas.sip.invite.terms import ACCEPT_ONLY
-from tas.sip.message import Response
+from tas.sip.message import Header, Response
 from tas.sip.transaction.client import ClientUser
 from tas.sip.transaction.invite_client import InviteClient
 from tas.sip.transaction.invite_server import InviteServer
 from tas.sip.transaction.non_invite_client import NonInviteClient
 from tas.sip.transaction.server import ServerTransaction
+
+if TYPE_CHECKING:
+    from tas.sip.invite.early import EarlyDialog
+    from tas.sip.invite.provisionals import Provisionals
 
 CONTENT_SDP = b"\r\nContent-Type: application/sdp"
 
@@ -29,9 +37,9 @@ class UsageBase:
     """State of one usage and the messages it sends."""
 
     __slots__ = (
-        "_acks", "_answered", "_body", "_cancelled", "_early", "_exchange", "_extra", "_flow", "_head", "_invite",
-        "_reason", "_secure", "_session", "_status", "_transaction", "call_id", "core", "dialog", "has_offer", "key",
-        "local_tag", "owner", "policy", "state",
+        "_acks", "_answered", "_body", "_cancelled", "_dialogs", "_early", "_exchange", "_extra", "_flow", "_head",
+        "_held", "_invite", "_provisionals", "_reason", "_secure", "_session", "_settled", "_silent", "_status",
+        "_transaction", "call_id", "core", "dialog", "has_offer", "key", "local_tag", "owner", "policy", "state",
     )  # fmt: skip
 
     def __init__(self, core: Core, key: int, call_id: bytes, local_tag: bytes, state: str, flow: Flow) -> None:
@@ -58,10 +66,20 @@ class UsageBase:
         self._secure = False
         """A sips: URI made this dialog, so our Contact is one too (RFC 3261 §12.1.1)."""
         self.policy = ACCEPT_ONLY
-        """What we want of session timers."""
+        """What we want of the peer."""
         self._session: Session | None = None
         self._invite: FirstInvite | None = None
         """What our INVITE is made of, until it is answered."""
+        self._dialogs: dict[bytes, EarlyDialog] | None = None
+        """Early dialogs of our INVITE in which requests went either way, by To-tag."""
+        self._provisionals: Provisionals | None = None
+        """The caller's wish for reliable provisionals."""
+        self._held: tuple[bytes, Sequence[Header]] | None = None
+        """Our user's answer, which waits for a PRACK."""
+        self._settled = False
+        """The first offer was answered before the call was."""
+        self._silent = False
+        """No provisional may be sent."""
         # What the step under way sends or reports.
         self._status = 0
         self._reason: bytes | None = None
@@ -87,7 +105,8 @@ class UsageBase:
         core = self.core
         if status < 300:
             extra = self._contact(transaction.flow) + core.capabilities + extra
-            if status >= 200 and self._session is not None:
+            timed = self.state == CONFIRMED or transaction.method == b"INVITE"
+            if status >= 200 and self._session is not None and timed:
                 extra += self._session.accepted(now)
         if body:
             extra += CONTENT_SDP

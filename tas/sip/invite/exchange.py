@@ -327,7 +327,9 @@ class Exchange:
 
     def _emit_reoffered(self, message: Request | Response | None, now: float) -> None:
         self._theirs = self._incoming
-        usage = self._confirmed_usage()
+        usage = self._usage
+        if usage is not None and usage.state != CONFIRMED and not usage.early_offer_allowed():
+            usage = None
         if usage is not None and message is not None:
             usage.emit(UsageReoffered(usage, message.body))
 

@@ -9,7 +9,7 @@ from tas.sip.grammar import SipSyntaxError
 from tas.sip.invite.terms import (
     MAX_RAISES,
     IntervalTooSmall,
-    SessionPolicy,
+    PeerPolicy,
     Terms,
     answer_terms,
     answered_terms,
@@ -74,7 +74,7 @@ class Session:
 
     TABLE: ClassVar[Table[Session]]
 
-    def __init__(self, core: Core, usage: TimedUsage, policy: SessionPolicy, sdp: bytes = b"") -> None:
+    def __init__(self, core: Core, usage: TimedUsage, policy: PeerPolicy, sdp: bytes = b"") -> None:
         self._core = core
         self._usage: TimedUsage | None = usage
         self._policy = policy

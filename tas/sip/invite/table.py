@@ -31,6 +31,7 @@ TOO_SHORT: Final = "422"
 """Our session interval is too short for somebody on the way (RFC 4028 §7.3)."""
 ACKED: Final = "ACK received"
 NO_ACK: Final = "no ACK"
+NO_PRACK: Final = "no PRACK"
 CANCELLED: Final = "CANCEL received"
 BYE: Final = "BYE received"
 BYE_DONE: Final = "BYE answered"
@@ -74,6 +75,7 @@ ROWS: Final[Rows] = {
         ANSWER: (UNCONFIRMED, "send_answer"),
         REJECT: (OVER, "send_rejection forget"),
         END: (OVER, "send_rejection forget"),
+        NO_PRACK: (OVER, "send_rejection emit_no_ack forget"),
         CANCELLED: (OVER, "send_terminated emit_cancelled forget"),
         BYE: (OVER, "send_terminated emit_bye forget"),
     },

@@ -8,6 +8,7 @@ from tas.sip.grammar import SipSyntaxError, parse_number, parse_params
 from tas.sip.message import Message, Request, Response
 
 Refresher = Literal["any", "us", "peer"]
+Reliable = Literal["off", "accept", "prefer"]
 
 LEAST_MIN_SE_S: Final = 90  # RFC 4028 §5: no Min-SE is smaller, and this one counts when there is none
 LEAST_INTERVAL_S: Final = 4
@@ -18,17 +19,19 @@ MAX_INTERVAL_S: Final = 2**31 - 1
 TIMER: Final = b"timer"
 
 
-class SessionPolicy(NamedTuple):
-    """What we want of a peer."""
+class PeerPolicy(NamedTuple):
+    """What we want of a peer: session timers, reliable provisionals."""
 
     expires_s: int = 0
     """The interval we ask for; 0: none, but the peer's wish is accepted."""
     min_se_s: int = LEAST_MIN_SE_S
     """Shorter intervals are refused with 422."""
     refresher: Refresher = "any"
+    reliable: Reliable = "accept"
+    """Reliable provisionals (RFC 3262): never; when the caller requires them; whenever it can do them."""
 
 
-ACCEPT_ONLY: Final = SessionPolicy()
+ACCEPT_ONLY: Final = PeerPolicy()
 
 
 class Terms(NamedTuple):
@@ -68,7 +71,7 @@ def interval_of(message: Message) -> tuple[int, bytes] | None:
     return parse_number(seconds.strip(), "Session-Expires", MAX_INTERVAL_S), (params.get(b"refresher") or b"").lower()
 
 
-def answer_terms(request: Request, policy: SessionPolicy, current: Terms | None) -> Terms | None:
+def answer_terms(request: Request, policy: PeerPolicy, current: Terms | None) -> Terms | None:
     """Our answer to the peer's INVITE or UPDATE (§9, table 2); None: no timer. Raises IntervalTooSmall, SipSyntaxError.
 
     A request without the header goes on as it was agreed before: it may be a plain hold.
@@ -90,7 +93,7 @@ def answer_terms(request: Request, policy: SessionPolicy, current: Terms | None)
     return Terms(max(interval, LEAST_INTERVAL_S), _ours_as_server(role, supported, policy, current, asked is None))
 
 
-def _ours_as_server(role: bytes, supported: bool, policy: SessionPolicy, current: Terms | None, alone: bool) -> bool:
+def _ours_as_server(role: bytes, supported: bool, policy: PeerPolicy, current: Terms | None, alone: bool) -> bool:
     if not supported:
         return True
     if role in (b"uac", b"uas"):
@@ -117,7 +120,7 @@ def answered_terms(response: Response, asked_s: int) -> Terms | None:
     return Terms(asked_s, True) if asked_s else None
 
 
-def render_wish(policy: SessionPolicy) -> bytes:
+def render_wish(policy: PeerPolicy) -> bytes:
     """Header lines of our first INVITE."""
     role = {"any": b"", "us": b";refresher=uac", "peer": b";refresher=uas"}[policy.refresher]
     return b"\r\nSession-Expires: %d%b%b" % (policy.expires_s, role, render_min_se(policy.min_se_s))

@@ -7,7 +7,7 @@ from tas.sip.invite.base import UsageBase
 from tas.sip.invite.exchange import IDLE, Exchange
 from tas.sip.invite.session import Session
 from tas.sip.invite.table import CONFIRMED
-from tas.sip.invite.terms import MAX_RAISES, SessionPolicy, min_se_of
+from tas.sip.invite.terms import MAX_RAISES, min_se_of
 from tas.sip.message import Request, Response
 from tas.sip.screening import Refusal
 from tas.sip.transaction.server import ServerTransaction
@@ -18,12 +18,11 @@ class TimedUsage(UsageBase):
 
     __slots__ = ()
 
-    def settle_session(self, request: Request, policy: SessionPolicy) -> Refusal | None:
+    def settle_session(self, request: Request) -> Refusal | None:
         """Settle the timer of a received call: what to reject it with, or None. `answer` tells the peer."""
-        self.policy = policy
-        if not policy.expires_s and request.get(b"session-expires") is None:
+        if not self.policy.expires_s and request.get(b"session-expires") is None:
             return None
-        self._session = Session(self.core, self, policy)
+        self._session = Session(self.core, self, self.policy)
         return self._session.receive_request(request)
 
     def settle_again(self, request: Request, transaction: ServerTransaction, now: float) -> bool:

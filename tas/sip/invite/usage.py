@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from tas.sip.core import Core, is_sips
-from tas.sip.dialog import Dialog, dialog_as_client, dialog_as_server, route_uri
+from tas.sip.dialog import Dialog, dialog_as_server, route_uri
 from tas.sip.events import (
     EndCause,
     UsageAnswered,
@@ -20,7 +20,8 @@ from tas.sip.flow import Flow
 from tas.sip.heads import RequestHead, render_headers
 from tas.sip.invite.answered import Answered
 from tas.sip.invite.base import CONTENT_SDP
-from tas.sip.invite.exchange import Exchange
+from tas.sip.invite.early import EarlyUsage
+from tas.sip.invite.exchange import THEIRS, Exchange
 from tas.sip.invite.table import (
     ACK,
     ACKED,
@@ -32,10 +33,10 @@ from tas.sip.invite.table import (
     CONFIRMED,
     DEPARTING,
     END,
-    INVITED,
     LEAVING,
     LOST,
     NO_ACK,
+    NO_PRACK,
     OFFERED,
     OVER,
     PROVISIONAL,
@@ -46,8 +47,7 @@ from tas.sip.invite.table import (
     UNACKED,
     UNCONFIRMED,
 )
-from tas.sip.invite.terms import SessionPolicy, render_wish
-from tas.sip.invite.timed import TimedUsage
+from tas.sip.invite.terms import PeerPolicy, render_wish
 from tas.sip.machine import Table, compile_rows, step
 from tas.sip.message import Header, Request, Response
 from tas.sip.transaction.client import ClientTransaction
@@ -60,7 +60,7 @@ ALIVE = frozenset((UNACKED, UNCONFIRMED, CONFIRMED))
 """States in which a request inside the dialog is served; while we leave, only a BYE is."""
 
 
-class InviteUsage(TimedUsage):
+class InviteUsage(EarlyUsage):
     """One leg: made by `SipLayer.invite()` or by a received INVITE, gone by itself after its end."""
 
     __slots__ = ()
@@ -73,31 +73,35 @@ class InviteUsage(TimedUsage):
 
     # What the layer's user does. Nothing raises: an act that comes too late (a race with the peer) is dropped.
 
-    def progress(
-        self, status: int, reason: bytes | None = None, body: bytes = b"", headers: Sequence[Header] = (), *, now: float
-    ) -> None:
-        """Send a provisional response (180, 183 with early media, 182 Queued)."""
-        if self.state == INVITED and self._transaction is not None and isinstance(self._transaction, InviteServer):
-            self.send_response(self._transaction, status, reason, render_headers(headers), body, now)
-
     def answer(self, body: bytes, now: float, headers: Sequence[Header] = ()) -> None:
         """Accept the call with 200, or the peer's new offer."""
+        exchange = self._exchange
+        if exchange is not None and exchange.state == THEIRS:
+            exchange.answer(body, headers, now)
+            return
+        if self._provisionals is not None and self._provisionals.holds_answer:
+            self._held = (body, headers)
+            return
         self._body = body
         self._extra = render_headers(headers) if headers else b""
         self.described(body)
-        if not step(self.TABLE, self, ANSWER, None, now) and self._exchange is not None:
-            self._exchange.answer(body, headers, now)
+        step(self.TABLE, self, ANSWER, None, now)
 
     def reject(self, status: int, reason: bytes | None = None, headers: Sequence[Header] = (), *, now: float) -> None:
         """Refuse the call, or the peer's new offer."""
+        exchange = self._exchange
+        if exchange is not None and exchange.state == THEIRS:
+            exchange.reject(status, reason, headers, now)
+            return
         self._status = status
         self._reason = reason
         self._extra = render_headers(headers)
-        if not step(self.TABLE, self, REJECT, None, now) and self._exchange is not None:
-            self._exchange.reject(status, reason, headers, now)
+        step(self.TABLE, self, REJECT, None, now)
 
     def ack(self, body: bytes, now: float) -> None:
-        """Acknowledge the 2xx that brought the peer's offer, with our answer."""
+        """Acknowledge the 2xx or reliable provisional that brought the peer's offer, with our answer."""
+        if self._dialogs is not None and self.answer_early(body, now):
+            return
         self._body = body
         self.described(body)
         if not step(self.TABLE, self, ACK, None, now) and self._exchange is not None:
@@ -124,7 +128,7 @@ class InviteUsage(TimedUsage):
 
     # What the layer hands in.
 
-    def start_calling(self, head: RequestHead, extra: bytes, body: bytes, policy: SessionPolicy, now: float) -> None:
+    def start_calling(self, head: RequestHead, extra: bytes, body: bytes, policy: PeerPolicy, now: float) -> None:
         """Send the INVITE."""
         self._head = head
         self._secure = is_sips(head.uri)
@@ -141,17 +145,6 @@ class InviteUsage(TimedUsage):
         self.has_offer = bool(request.body)
         self.dialog = dialog = dialog_as_server(request, self.local_tag, self._flow)
         self._secure = is_sips(request.uri) or is_sips(route_uri(dialog.routes[0]) if dialog.routes else dialog.target)
-
-    def find_dialog(self, request: Request) -> Dialog | None:
-        """The dialog of this usage that a request with our tag belongs to."""
-        tag = request.from_.tag or b""
-        dialog = self.dialog
-        if dialog is not None:
-            return dialog if dialog.remote_tag == tag else None
-        early = self._early.get(tag) if self._early is not None else None
-        if early is None or self._head is None:
-            return None
-        return dialog_as_client(self._head, self.local_tag, early, self._flow)
 
     def receive_bye(self, transaction: ServerTransaction, now: float) -> None:
         """The peer hangs up; 200 in every state."""
@@ -178,11 +171,12 @@ class InviteUsage(TimedUsage):
             self.dialog.flow = transaction.flow
         if request.method == b"UPDATE" and not request.body:  # target or session refresh only
             self.send_response(transaction, 200, None, b"", b"", now)
-        elif self.state == CONFIRMED:
+        elif self.state == CONFIRMED or (request.method == b"UPDATE" and self.early_offer_allowed()):
             transaction.usage = self
+            self.note_early_offer(request)
             self.make_exchange().receive(request, transaction, now)
         else:  # RFC 5407 §3.1: the first offer and answer are not complete
-            transaction.respond(491, None, now=now)
+            self.glare(transaction, now)
 
     def receive_ack(self, request: Request, now: float) -> None:
         """The ACK of a 2xx we sent."""
@@ -223,6 +217,13 @@ class InviteUsage(TimedUsage):
         """AnswerOwner."""
         step(self.TABLE, self, NO_ACK, None, now)
 
+    def give_up_early(self, now: float) -> None:
+        """A reliable provisional was not acknowledged within 64*T1 (RFC 3262 §3)."""
+        self._status = 504
+        self._reason = self._held = None
+        self._extra = b""
+        step(self.TABLE, self, NO_PRACK, None, now)
+
     def lose(self, status: int | None, now: float, why: bytes = b"Dialog lost") -> None:
         """A request inside the dialog showed that the peer has lost it; None: our answer was not acknowledged."""
         self._status = status or 0
@@ -232,6 +233,8 @@ class InviteUsage(TimedUsage):
     def _receive_provisional(self, response: Response, now: float) -> None:
         tag = response.to.tag
         if tag is not None and response.status > 100:
+            if not self.acknowledge(response, tag, now):
+                return
             if self._early is None:
                 self._early = {}
             self._early[tag] = response
@@ -245,9 +248,8 @@ class InviteUsage(TimedUsage):
         elif self._head is None:
             return
         elif self.dialog is None and self.state != OVER:
-            self.dialog = dialog_as_client(self._head, self.local_tag, response, self._flow)
+            self.dialog = self.confirmed_dialog(self._head, response)
             self._transaction = None
-            self._early = None
             self.start_session(response, now)
             step(self.TABLE, self, ANSWERED if self.has_offer else OFFERED, response, now)
         elif self.dialog is None or self.dialog.remote_tag != tag:
@@ -255,7 +257,7 @@ class InviteUsage(TimedUsage):
 
     def _end_fork(self, head: RequestHead, response: Response, now: float) -> None:
         # RFC 3261 §13.2.2.4: another branch answered too; one leg is all we can use.
-        dialog = dialog_as_client(head, self.local_tag, response, self._flow)
+        dialog = self.confirmed_dialog(head, response)
         self._remember_ack(dialog, now)
         self.send_bye(dialog, None, now)
 
@@ -288,7 +290,8 @@ class InviteUsage(TimedUsage):
 
     def _emit_answered(self, message: Request | Response | None, now: float) -> None:
         if isinstance(message, Response):
-            self.emit(UsageAnswered(self, message.body, message))
+            self.emit(UsageAnswered(self, self.early_body(message), message))
+            self._early = None
 
     def _emit_rejected(self, message: Request | Response | None, now: float) -> None:
         if isinstance(message, Response):
@@ -337,6 +340,8 @@ class InviteUsage(TimedUsage):
     def _send_answer(self, _message: Request | Response | None, now: float) -> None:
         transaction = self._transaction
         if isinstance(transaction, InviteServer):
+            if self._provisionals is not None:
+                self._provisionals.rest()
             self.send_response(transaction, 200, None, self._extra, self._body, now)
             self._answered = Answered(self.core, self, transaction, now)
             self._transaction = None
@@ -363,10 +368,10 @@ class InviteUsage(TimedUsage):
             self._exchange.stop(now)
             self._exchange = None
         self.stop_session()
+        self.stop_early()
         if self._transaction is not None and isinstance(self._transaction, InviteServer):
             self._transaction.usage = None
         self._transaction = None
-        self._early = None
         core = self.core
         core.usages.pop(self.local_tag, None)
         core.over.append(self)

@@ -21,7 +21,7 @@ from tas.sip.events import (
     UsageReoffered,
 )
 from tas.sip.flow import Address, Flow
-from tas.sip.invite.terms import ACCEPT_ONLY, SessionPolicy
+from tas.sip.invite.terms import ACCEPT_ONLY, PeerPolicy
 from tas.sip.invite.usage import InviteUsage
 from tas.sip.layer import LayerSettings, SipLayer
 from tas.sip.message import Header, Request, Response
@@ -47,8 +47,8 @@ class Behaviour:
     body: bytes = ANSWER
     hang_up_s: float | None = None
     """BYE so long after the 200; None: never."""
-    timer: SessionPolicy = ACCEPT_ONLY
-    """What it wants of session timers, as caller and called."""
+    policy: PeerPolicy = ACCEPT_ONLY
+    """What it wants of session timers and reliable provisionals, as caller and called."""
 
 
 class PeerCall:
@@ -180,7 +180,7 @@ class SipPeer(SipProcess):
             to=b"<sip:%b@opentas>" % number.encode(),
             body=body,
             headers=headers,
-            session=self.behaviour.timer,
+            policy=self.behaviour.policy,
             now=self.world.now,
         )
         call.usage.owner = call
@@ -246,7 +246,7 @@ class SipPeer(SipProcess):
         usage.owner = call
         if self.keep_calls:
             self.calls.append(call)
-        refused = usage.settle_session(event.request, behaviour.timer)
+        refused = usage.settle(event.request, behaviour.policy)
         if refused is not None:
             call.rejected = refused[0]
             usage.reject(refused[0], None, refused[1], now=now)

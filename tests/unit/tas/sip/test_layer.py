@@ -135,11 +135,11 @@ def refusal(request_bytes: object, bench: Bench | None = None) -> bytes:
 @pytest.mark.parametrize(
     ("request_", "status", "name", "value"),
     [
-        (make_request(b"REFER"), b"405", b"Allow", b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER"),
-        (make_request(b"JUMP"), b"501", b"Allow", b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER"),
+        (make_request(b"REFER"), b"405", b"Allow", b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REGISTER"),
+        (make_request(b"JUMP"), b"501", b"Allow", b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REGISTER"),
         (make_request(uri=b"sips:8000@192.0.2.1"), b"416", b"Allow", b""),
         (make_request(uri=b"tel:+468123"), b"416", b"Allow", b""),
-        (make_request(extra=b"Require: 100rel, foo\r\n"), b"420", b"Unsupported", b"100rel, foo"),
+        (make_request(extra=b"Require: bar, 100rel, foo\r\n"), b"420", b"Unsupported", b"bar, foo"),
         (make_request(extra=b"Content-Type: text/plain\r\n", body=b"hi"), b"415", b"Accept", b"application/sdp"),
         (make_request(extra=b"Content-Encoding: gzip\r\n", body=b"hi"), b"415", b"Accept-Encoding", b"identity"),
         (make_request(extra=b"Accept: text/plain\r\n"), b"406", b"Accept", b"application/sdp"),

@@ -14,7 +14,7 @@ from tas.sip.events import (
     UsageRejected,
 )
 from tas.sip.invite.session import ROWS
-from tas.sip.invite.terms import ACCEPT_ONLY, SessionPolicy
+from tas.sip.invite.terms import ACCEPT_ONLY, PeerPolicy
 from tas.sip.invite.usage import InviteUsage
 from tas.sip.message import Request
 from tests.unit.tas.sip.invite.test_usage import inside
@@ -27,13 +27,13 @@ TIMER = b"Supported: timer\r\n"
 
 
 def called(
-    bench: Bench, extra: bytes, policy: SessionPolicy = ACCEPT_ONLY, *, allow: bytes = ALLOW
+    bench: Bench, extra: bytes, policy: PeerPolicy = ACCEPT_ONLY, *, allow: bytes = ALLOW
 ) -> tuple[InviteUsage, bytes, bytes]:
     """A received call, answered and acknowledged; our To and our 200."""
     bench.receive(make_request(body=SDP, extra=extra + allow))
     event = bench.event()
     assert isinstance(event, InviteReceived)
-    assert event.usage.settle_session(event.request, policy) is None
+    assert event.usage.settle(event.request, policy) is None
     event.usage.answer(MINE, bench.now)
     answer = bench.sent()[-1]
     to = header(answer, b"To")
@@ -42,16 +42,16 @@ def called(
     return event.usage, to, answer
 
 
-def calling(bench: Bench, policy: SessionPolicy = ACCEPT_ONLY) -> tuple[InviteUsage, bytes]:
+def calling(bench: Bench, policy: PeerPolicy = ACCEPT_ONLY) -> tuple[InviteUsage, bytes]:
     """A call of ours and its INVITE."""
     usage = bench.layer.invite(
-        uri=b"sip:b@192.0.2.9", flow=bench.flow, from_=b"<sip:a@x>", to=b"<sip:b@x>", body=MINE, session=policy,
+        uri=b"sip:b@192.0.2.9", flow=bench.flow, from_=b"<sip:a@x>", to=b"<sip:b@x>", body=MINE, policy=policy,
         now=bench.now,
     )  # fmt: skip
     return usage, bench.one()
 
 
-def connected(bench: Bench, extra: bytes, policy: SessionPolicy = ACCEPT_ONLY) -> InviteUsage:
+def connected(bench: Bench, extra: bytes, policy: PeerPolicy = ACCEPT_ONLY) -> InviteUsage:
     """A call of ours, answered and acknowledged."""
     usage, invite = calling(bench, policy)
     bench.receive(make_answer(invite, 200, extra=b"Contact: <sip:b@192.0.2.9:5060>\r\n" + extra, body=SDP))
@@ -152,7 +152,7 @@ def test_refused_reinvite_of_the_peer_refreshes_nothing() -> None:
 
 def test_caller_without_the_extension_is_refreshed_by_us() -> None:
     bench = Bench()
-    _, _, answer = called(bench, b"", SessionPolicy(600), allow=b"")
+    _, _, answer = called(bench, b"", PeerPolicy(600), allow=b"")
     assert header(answer, b"Session-Expires") == b"600;refresher=uas"
     assert header(answer, b"Require") == b""
     first = refresh(bench, 300.0)
@@ -171,7 +171,7 @@ def test_short_interval_is_refused_with_422_and_our_least() -> None:
     bench.receive(make_request(body=SDP, extra=b"Session-Expires: 60\r\n" + TIMER))
     event = bench.event()
     assert isinstance(event, InviteReceived)
-    assert event.usage.settle_session(event.request, SessionPolicy(0, 120)) == (422, [(b"min-se", b"120")])
+    assert event.usage.settle(event.request, PeerPolicy(0, 120)) == (422, [(b"min-se", b"120")])
 
 
 def test_unreadable_interval_is_refused_with_400() -> None:
@@ -179,7 +179,7 @@ def test_unreadable_interval_is_refused_with_400() -> None:
     bench.receive(make_request(body=SDP, extra=b"Session-Expires: soon\r\n" + TIMER))
     event = bench.event()
     assert isinstance(event, InviteReceived)
-    assert event.usage.settle_session(event.request, ACCEPT_ONLY) == (400, [])
+    assert event.usage.settle(event.request, ACCEPT_ONLY) == (400, [])
 
 
 @pytest.mark.parametrize(
@@ -217,14 +217,14 @@ def test_peer_may_start_a_timer_in_the_middle_of_a_call() -> None:
 
 def test_we_ask_for_what_the_policy_says() -> None:
     bench = Bench()
-    _, invite = calling(bench, SessionPolicy(600, 120, "us"))
+    _, invite = calling(bench, PeerPolicy(600, 120, "us"))
     assert header(invite, b"Session-Expires") == b"600;refresher=uac"
     assert header(invite, b"Min-SE") == b"120"
 
 
 def test_our_refresh_by_update_keeps_the_call_and_its_answer_sets_the_next_one() -> None:
     bench = Bench()
-    usage = connected(bench, b"Session-Expires: 600;refresher=uac\r\n" + ALLOW, SessionPolicy(600))
+    usage = connected(bench, b"Session-Expires: 600;refresher=uac\r\n" + ALLOW, PeerPolicy(600))
     update = refresh(bench, 300.0)
     assert start_line(update) == b"UPDATE"
     assert header(update, b"Session-Expires") == b"600;refresher=uac"
@@ -239,7 +239,7 @@ def test_our_refresh_by_update_keeps_the_call_and_its_answer_sets_the_next_one()
 
 def test_refresher_may_change_with_every_refresh() -> None:
     bench = Bench()
-    connected(bench, b"Session-Expires: 600;refresher=uac\r\n" + ALLOW, SessionPolicy(600))
+    connected(bench, b"Session-Expires: 600;refresher=uac\r\n" + ALLOW, PeerPolicy(600))
     bench.receive(make_answer(refresh(bench, 300.0), 200, extra=b"Session-Expires: 90;refresher=uas\r\n"))
     assert_expires(bench, 60.0)
 
@@ -252,7 +252,7 @@ def test_callee_that_wants_a_timer_gets_it_unasked() -> None:
 
 def test_callee_without_the_extension_is_refreshed_by_us_when_we_asked() -> None:
     bench = Bench()
-    connected(bench, b"", SessionPolicy(600))
+    connected(bench, b"", PeerPolicy(600))
     reinvite = refresh(bench, 300.0)
     assert start_line(reinvite) == b"INVITE"
     assert reinvite.endswith(MINE)
@@ -267,7 +267,7 @@ def test_callee_that_nobody_asks_has_no_timer() -> None:
 
 def test_peer_that_does_not_answer_the_refresh_is_lost() -> None:
     bench = Bench()
-    connected(bench, b"Session-Expires: 600;refresher=uac\r\n" + ALLOW, SessionPolicy(600))
+    connected(bench, b"Session-Expires: 600;refresher=uac\r\n" + ALLOW, PeerPolicy(600))
     refresh(bench, 300.0)
     bench.pass_time(32.0)
     event = bench.event()
@@ -282,7 +282,7 @@ def test_peer_that_does_not_answer_the_refresh_is_lost() -> None:
 
 def test_refresh_that_finds_no_dialog_ends_the_call() -> None:
     bench = Bench()
-    connected(bench, b"Session-Expires: 600;refresher=uac\r\n" + ALLOW, SessionPolicy(600))
+    connected(bench, b"Session-Expires: 600;refresher=uac\r\n" + ALLOW, PeerPolicy(600))
     bench.receive(make_answer(refresh(bench, 300.0), 481))
     event = bench.event()
     assert isinstance(event, UsageEnded)
@@ -294,7 +294,7 @@ def test_refresh_that_finds_no_dialog_ends_the_call() -> None:
 
 def test_refused_refresh_is_repeated_until_the_session_ends() -> None:
     bench = Bench()
-    connected(bench, b"Session-Expires: 90;refresher=uac\r\n" + ALLOW, SessionPolicy(90))
+    connected(bench, b"Session-Expires: 90;refresher=uac\r\n" + ALLOW, PeerPolicy(90))
     update = refresh(bench, 45.0)
     bench.receive(make_answer(update, 500))
     update = refresh(bench, 10.0)
@@ -304,7 +304,7 @@ def test_refused_refresh_is_repeated_until_the_session_ends() -> None:
 
 def test_refresh_that_succeeds_at_the_second_try_keeps_the_call() -> None:
     bench = Bench()
-    connected(bench, b"Session-Expires: 600;refresher=uac\r\n" + ALLOW, SessionPolicy(600))
+    connected(bench, b"Session-Expires: 600;refresher=uac\r\n" + ALLOW, PeerPolicy(600))
     bench.receive(make_answer(refresh(bench, 300.0), 500))
     bench.receive(make_answer(refresh(bench, 10.0), 200, extra=b"Session-Expires: 600;refresher=uac\r\n"))
     assert start_line(refresh(bench, 300.0)) == b"UPDATE"
@@ -313,7 +313,7 @@ def test_refresh_that_succeeds_at_the_second_try_keeps_the_call() -> None:
 @pytest.mark.parametrize("status", [405, 501])
 def test_peer_that_refuses_update_gets_a_reinvite_at_once(status: int) -> None:
     bench = Bench()
-    connected(bench, b"Session-Expires: 600;refresher=uac\r\n" + ALLOW, SessionPolicy(600))
+    connected(bench, b"Session-Expires: 600;refresher=uac\r\n" + ALLOW, PeerPolicy(600))
     bench.receive(make_answer(refresh(bench, 300.0), status))
     reinvite = bench.one()
     assert start_line(reinvite) == b"INVITE"
@@ -322,7 +322,7 @@ def test_peer_that_refuses_update_gets_a_reinvite_at_once(status: int) -> None:
 
 def test_422_to_the_refresh_raises_the_interval_at_once() -> None:
     bench = Bench()
-    connected(bench, b"Session-Expires: 200;refresher=uac\r\n" + ALLOW, SessionPolicy(200))
+    connected(bench, b"Session-Expires: 200;refresher=uac\r\n" + ALLOW, PeerPolicy(200))
     bench.receive(make_answer(refresh(bench, 100.0), 422, extra=b"Min-SE: 300\r\n"))
     update = bench.one()
     assert header(update, b"Session-Expires") == b"300;refresher=uac"
@@ -331,7 +331,7 @@ def test_422_to_the_refresh_raises_the_interval_at_once() -> None:
 
 def test_refresh_waits_while_an_offer_is_open() -> None:
     bench = Bench()
-    usage = connected(bench, b"Session-Expires: 600;refresher=uac\r\n" + PLAIN, SessionPolicy(600))
+    usage = connected(bench, b"Session-Expires: 600;refresher=uac\r\n" + PLAIN, PeerPolicy(600))
     bench.pass_time(299.0)
     usage.reinvite(b"", bench.now)
     offer = bench.one()
@@ -348,7 +348,7 @@ def test_refresh_waits_while_an_offer_is_open() -> None:
 
 def test_interval_too_short_on_the_way_is_asked_again_with_the_least_one() -> None:
     bench = Bench()
-    usage, invite = calling(bench, SessionPolicy(100))
+    usage, invite = calling(bench, PeerPolicy(100))
     bench.receive(make_answer(invite, 422, tag=b"proxy", extra=b"Min-SE: 400\r\n"))
     ack, again = bench.sent()
     assert start_line(ack) == b"ACK"
@@ -368,14 +368,14 @@ def test_interval_too_short_on_the_way_is_asked_again_with_the_least_one() -> No
 
 def test_422_without_a_larger_interval_or_after_a_cancel_ends_the_call() -> None:
     bench = Bench()
-    _, invite = calling(bench, SessionPolicy(100))
+    _, invite = calling(bench, PeerPolicy(100))
     bench.receive(make_answer(invite, 422, extra=b"Min-SE: 100\r\n"))
     event = bench.event()
     assert isinstance(event, UsageRejected)
     assert event.status == 422
     del event
     bench.sent()
-    usage, invite = calling(bench, SessionPolicy(100))
+    usage, invite = calling(bench, PeerPolicy(100))
     usage.end(bench.now)
     bench.receive(make_answer(invite, 422, extra=b"Min-SE: 400\r\n"))
     assert bench.starts() == [b"ACK"]
@@ -386,7 +386,7 @@ def test_422_without_a_larger_interval_or_after_a_cancel_ends_the_call() -> None
 
 def test_peer_that_raises_its_interval_for_ever_is_given_up() -> None:
     bench = Bench()
-    _, invite = calling(bench, SessionPolicy(100))
+    _, invite = calling(bench, PeerPolicy(100))
     for turn in range(1, 5):
         bench.receive(make_answer(invite, 422, extra=b"Min-SE: %d\r\n" % (100 + turn)))
         invite = bench.sent()[-1]
@@ -396,7 +396,7 @@ def test_peer_that_raises_its_interval_for_ever_is_given_up() -> None:
 
 def test_hang_up_stops_the_timer() -> None:
     bench = Bench()
-    usage = connected(bench, b"Session-Expires: 600;refresher=uac\r\n" + ALLOW, SessionPolicy(600))
+    usage = connected(bench, b"Session-Expires: 600;refresher=uac\r\n" + ALLOW, PeerPolicy(600))
     usage.end(bench.now)
     bench.receive(make_answer(bench.one(), 200))
     bench.pass_time(33.0)

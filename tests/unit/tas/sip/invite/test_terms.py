@@ -9,7 +9,7 @@ from tas.sip.invite.terms import (
     ACCEPT_ONLY,
     LEAST_INTERVAL_S,
     IntervalTooSmall,
-    SessionPolicy,
+    PeerPolicy,
     Terms,
     answer_terms,
     answered_terms,
@@ -23,7 +23,7 @@ from tas.sip.message import Response
 from tests.unit.tas.sip.support import make_request
 
 TIMER = b"Supported: 100rel, Timer\r\n"
-ASKS = SessionPolicy(600, 90, "any")
+ASKS = PeerPolicy(600, 90, "any")
 
 
 @pytest.mark.parametrize(
@@ -35,13 +35,13 @@ ASKS = SessionPolicy(600, 90, "any")
         (b"x: 1800;refresher=uac\r\n" + TIMER, ACCEPT_ONLY, None, Terms(1800, False)),
         (b"Session-Expires: 1800 ;refresher=UAS\r\nk: timer\r\n", ACCEPT_ONLY, None, Terms(1800, True)),
         (b"Session-Expires: 1800\r\nRequire: timer\r\n", ACCEPT_ONLY, None, Terms(1800, False)),
-        (b"Session-Expires: 1800\r\n" + TIMER, SessionPolicy(0, 90, "us"), None, Terms(1800, True)),
-        (b"Session-Expires: 1800;refresher=uac\r\n" + TIMER, SessionPolicy(0, 90, "us"), None, Terms(1800, False)),
+        (b"Session-Expires: 1800\r\n" + TIMER, PeerPolicy(0, 90, "us"), None, Terms(1800, True)),
+        (b"Session-Expires: 1800;refresher=uac\r\n" + TIMER, PeerPolicy(0, 90, "us"), None, Terms(1800, False)),
         # Nobody asks; we ask.
         (TIMER, ACCEPT_ONLY, None, None),
         (b"", ASKS, None, Terms(600, True)),
         (TIMER, ASKS, None, Terms(600, True)),
-        (TIMER, SessionPolicy(600, 90, "peer"), None, Terms(600, False)),
+        (TIMER, PeerPolicy(600, 90, "peer"), None, Terms(600, False)),
         (b"Min-SE: 900\r\n", ASKS, None, Terms(900, True)),
         # We shorten what is asked for, never below anybody's Min-SE, never above what was asked.
         (b"Session-Expires: 1800\r\n" + TIMER, ASKS, None, Terms(600, False)),
@@ -57,7 +57,7 @@ ASKS = SessionPolicy(600, 90, "any")
     ],
 )
 def test_answer_to_the_peer_settles_interval_and_refresher(
-    header: bytes, policy: SessionPolicy, current: Terms | None, expected: Terms | None
+    header: bytes, policy: PeerPolicy, current: Terms | None, expected: Terms | None
 ) -> None:
     assert answer_terms(make_request(extra=header), policy, current) == expected
 
@@ -66,7 +66,7 @@ def test_interval_below_ours_is_too_small_for_a_peer_with_the_extension() -> Non
     with pytest.raises(IntervalTooSmall):
         answer_terms(make_request(extra=b"Session-Expires: 89\r\n" + TIMER), ACCEPT_ONLY, None)
     with pytest.raises(IntervalTooSmall):
-        answer_terms(make_request(extra=b"Session-Expires: 299\r\n" + TIMER), SessionPolicy(0, 300), None)
+        answer_terms(make_request(extra=b"Session-Expires: 299\r\n" + TIMER), PeerPolicy(0, 300), None)
 
 
 @pytest.mark.parametrize("value", [b"", b"soon", b"-1", b"90 seconds", b"99999999999", b"1800;=x"])
@@ -105,8 +105,8 @@ def test_refresher_of_our_2xx_must_know_the_extension() -> None:
 
 
 def test_our_requests_say_interval_role_and_least_interval() -> None:
-    assert render_wish(SessionPolicy(600)) == b"\r\nSession-Expires: 600"
-    assert render_wish(SessionPolicy(600, 300, "us")) == b"\r\nSession-Expires: 600;refresher=uac\r\nMin-SE: 300"
-    assert render_wish(SessionPolicy(600, 90, "peer")) == b"\r\nSession-Expires: 600;refresher=uas"
+    assert render_wish(PeerPolicy(600)) == b"\r\nSession-Expires: 600"
+    assert render_wish(PeerPolicy(600, 300, "us")) == b"\r\nSession-Expires: 600;refresher=uac\r\nMin-SE: 300"
+    assert render_wish(PeerPolicy(600, 90, "peer")) == b"\r\nSession-Expires: 600;refresher=uas"
     assert render_refresh(Terms(600, True), 90) == b"\r\nSession-Expires: 600;refresher=uac"
     assert render_refresh(Terms(600, False), 120) == b"\r\nSession-Expires: 600;refresher=uas\r\nMin-SE: 120"

@@ -281,7 +281,7 @@ def test_info_is_answered_and_handed_on() -> None:
     assert (event.content_type, event.body) == (b"application/dtmf-relay", b"Signal=5\r\n")
 
 
-@pytest.mark.parametrize(("method", "status"), [(b"OPTIONS", b"200"), (b"REFER", b"405"), (b"PRACK", b"405")])
+@pytest.mark.parametrize(("method", "status"), [(b"OPTIONS", b"200"), (b"REFER", b"405"), (b"PRACK", b"481")])
 def test_other_methods_inside_the_dialog(method: bytes, status: bytes) -> None:
     bench = Bench()
     _, to = confirmed(bench)
