@@ -16,6 +16,7 @@ from tas.sip.parser import SipParseError, parse_message
 from tas.sip.trace import MessageTrace
 from tests.unit.tas.sip.support import (
     LOCAL,
+    PEER,
     SDP,
     Bench,
     header,
@@ -313,3 +314,27 @@ def test_owner_is_kept_until_the_last_event_was_fetched_and_cleared_after() -> N
     assert last.usage.owner is call
     bench.events()
     assert usage.owner is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "extra", "contact"),
+    [
+        (b"sip:8000@192.0.2.1", b"", b"<sip:tas@192.0.2.1:5060;transport=tls>"),
+        (b"sips:8000@192.0.2.1", b"", b"<sips:tas@192.0.2.1:5060>"),
+        (b"sip:8000@192.0.2.1", b"Record-Route: <sips:192.0.2.9;lr>\r\n", b"<sips:tas@192.0.2.1:5060>"),
+    ],
+)
+def test_contact_over_tls_is_sips_only_where_the_peer_asked_for_it(uri: bytes, extra: bytes, contact: bytes) -> None:
+    bench = Bench()
+    bench.receive(make_request(uri=uri, extra=extra, body=SDP), Flow("tls", PEER, LOCAL, 1))
+    event = bench.event()
+    assert isinstance(event, InviteReceived)
+    bench.sent()
+    event.usage.answer(SDP, bench.now)
+    answer = bench.one()
+    assert header(answer, b"Contact") == contact
+    to = header(answer, b"To")
+    bench.receive(make_request(b"ACK", uri=uri, to=to, branch=b"z9hG4bKack"), Flow("tls", PEER, LOCAL, 1))
+    event.usage.reinvite(SDP, bench.now)
+    again = bench.one()
+    assert (start_line(again), header(again, b"Contact")) == (b"INVITE", contact)
