@@ -15,7 +15,11 @@ unexport PYTHONDONTWRITEBYTECODE
 # Worker processes of the fast tests.
 JOBS ?= auto
 
+<<<<<<< HEAD
 .PHONY: help setup lab test test-fast test-compiled test-system check format bench load fuzz clean
+=======
+.PHONY: help setup lab test test-fast test-native test-system check format bench load fuzz clean
+>>>>>>> main
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -32,10 +36,18 @@ setup: $(READY) ## Install what is missing (apt as root, else it names the line)
 lab: $(READY) ## Run the whole lab in the foreground: make lab TAS=3 MEDIA=5
 	@exec .venv/bin/tasctl lab --tas $(TAS) --media $(MEDIA) --brokers $(BROKERS)
 
-test: test-fast test-system ## All tests that need no root
+test: test-fast test-native test-system ## All tests that need no root
 
+<<<<<<< HEAD
 test-fast: $(READY) ## Unit tests, virtual-clock scenarios, conformance, short fuzzing
 	$(PYTEST) -n $(JOBS) --dist loadgroup tests/unit tests/scenarios tests/conformance tests/fuzz
+=======
+test-fast: $(STAMP) ## Unit tests, virtual-clock scenarios, conformance, short fuzzing
+	$(PYTEST) -n $(JOBS) --dist worksteal tests/unit tests/scenarios tests/conformance tests/fuzz
+
+test-native: $(STAMP) ## The media engine's C files under AddressSanitizer, UBSan and ThreadSanitizer
+	$(PYTEST) -n $(JOBS) --dist loadfile tests/native
+>>>>>>> main
 
 test-compiled: $(STAMP) ## The same tests of the TAS on a compiled core of their own, in build/
 	$(PY) -m scripts.compile_core

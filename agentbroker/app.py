@@ -68,6 +68,7 @@ class BrokerProcess:
         self._alarm = Alarm(self._loop, self._timed_out)
         self._turn_planned = False
         self._store_ready = False
+        self._troubles: set[str] = set()
         self._hurry = asyncio.Event()
         """Rows are not to wait: what a person asked for must outlive this process."""
 
@@ -162,7 +163,9 @@ class BrokerProcess:
             try:
                 await self._lease_step()
             except (SQLAlchemyError, OSError, TimeoutError) as error:
-                _log.warning("lease not read or written", error=str(error)[:200])
+                self._say("lease not read or written", error)
+            else:
+                self._say("lease not read or written", None)
             if led and not self._broker.leads(self._loop.time()):
                 _log.warning("leads no more")
                 self._announce(retain=True)
@@ -213,7 +216,18 @@ class BrokerProcess:
         except (SQLAlchemyError, OSError) as error:
             self._activity = activity + self._activity
             self._placements = placements | self._placements
-            _log.warning("rows not written, kept", rows=len(self._activity), error=str(error)[:200])
+            self._say("rows not written, kept", error)
+        else:
+            self._say("rows not written, kept", None)
+
+    def _say(self, problem: str, error: Exception | None) -> None:
+        """Log a trouble with the store when it begins and when it is over."""
+        if error is not None and problem not in self._troubles:
+            _log.warning(problem, error=str(error)[:200] or type(error).__name__)
+            self._troubles.add(problem)
+        elif error is None and problem in self._troubles:
+            _log.info("over: " + problem)
+            self._troubles.discard(problem)
 
     # HTTP.
 

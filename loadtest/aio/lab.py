@@ -18,8 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from tasctl import lab_file
 from tasctl.client import ApiError, first
 from tasctl.lab.plan import BUS_PORT, PBX_PORT, STANDARD_BASE
+from tasctl.status import lab_status
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CONFIGS: Final = ROOT / "configs" / "lab"
@@ -217,7 +219,8 @@ class Lab(RunningLab):
         assert self._process is not None
         if self._process.poll() is not None:
             raise LabError(f"the lab ended with {self._process.returncode}:\n{self.output.read_text()}")
-        return self.tasctl("status", "--json").returncode == 0
+        lab = lab_file.read(self.var)
+        return lab is not None and lab_status(lab).ready
 
     def tasctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run tasctl against this lab."""

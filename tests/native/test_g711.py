@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from mediaserver.engine import PCMA, PCMU, decode, encode
-from tests.unit.mediaserver.native.support import HERE, MEMORY, NATIVE, gcc, needs, run
+from tests.native.support import HERE, MEMORY, NATIVE, gcc, needs, run
 
 SAMPLES = range(-32768, 32768)
 LAWS = ("PCMU", "PCMA")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.mediaserver.native.support import HERE, MEMORY, NATIVE, gcc, run
+from tests.native.support import HERE, MEMORY, NATIVE, gcc, run
 
 Program = Callable[[str, str], bytes]
 

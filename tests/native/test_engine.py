@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from tests.unit.mediaserver.native.support import HERE, MEMORY, NATIVE, THREADS, gcc, needs, run
+from tests.native.support import HERE, MEMORY, NATIVE, THREADS, gcc, needs, run
 
 
 def check(program: Path) -> None:
@@ -23,7 +21,6 @@ def test_churn_has_no_data_race_and_leaves_nothing(tmp_path: Path) -> None:
     check(gcc(THREADS, [HERE / "churn_engine.c", *sorted(NATIVE.glob("*.c"))], tmp_path / "churn"))
 
 
-@pytest.mark.xdist_group("native")
 @needs(MEMORY)
 def test_churn_has_no_memory_fault_and_leaves_nothing(tmp_path: Path, engine_object: Path) -> None:
     check(gcc(MEMORY, [HERE / "churn_engine.c", engine_object], tmp_path / "churn"))

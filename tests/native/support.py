@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-NATIVE = Path(__file__).resolve().parents[4] / "mediaserver" / "native"
+NATIVE = Path(__file__).resolve().parents[2] / "mediaserver" / "native"
 FLAGS = ["-std=gnu11", "-O1", "-g1", "-Wall", "-Wextra", "-Werror", "-fno-strict-aliasing", "-pthread"]
 FLAGS += [f"-I{NATIVE}", f"-I{HERE}"]
 MEMORY = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]

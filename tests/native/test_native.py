@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.mediaserver.native.conftest import Program
-from tests.unit.mediaserver.native.support import HERE, MEMORY, names_in, needs
+from tests.native.conftest import Program
+from tests.native.support import HERE, MEMORY, names_in, needs
 
 SOURCES: list[str] = sorted(path.name for path in Path(HERE).glob("test_*.c"))
 
 
-@pytest.mark.xdist_group("native")  # one worker builds
 @needs(MEMORY)
 @pytest.mark.parametrize(("source", "test"), [(source, test) for source in SOURCES for test in names_in(source)])
 def test_native(program: Program, source: str, test: str) -> None:
