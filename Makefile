@@ -15,11 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Worker processes of the fast tests.
 JOBS ?= auto
 
-<<<<<<< HEAD
-.PHONY: help setup lab test test-fast test-compiled test-system check format bench load fuzz clean
-=======
-.PHONY: help setup lab test test-fast test-native test-system check format bench load fuzz clean
->>>>>>> main
+.PHONY: help setup lab test test-fast test-native test-compiled test-system check format bench load fuzz clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -38,20 +34,15 @@ lab: $(READY) ## Run the whole lab in the foreground: make lab TAS=3 MEDIA=5
 
 test: test-fast test-native test-system ## All tests that need no root
 
-<<<<<<< HEAD
 test-fast: $(READY) ## Unit tests, virtual-clock scenarios, conformance, short fuzzing
-	$(PYTEST) -n $(JOBS) --dist loadgroup tests/unit tests/scenarios tests/conformance tests/fuzz
-=======
-test-fast: $(STAMP) ## Unit tests, virtual-clock scenarios, conformance, short fuzzing
 	$(PYTEST) -n $(JOBS) --dist worksteal tests/unit tests/scenarios tests/conformance tests/fuzz
 
 test-native: $(STAMP) ## The media engine's C files under AddressSanitizer, UBSan and ThreadSanitizer
 	$(PYTEST) -n $(JOBS) --dist loadfile tests/native
->>>>>>> main
 
 test-compiled: $(STAMP) ## The same tests of the TAS on a compiled core of their own, in build/
 	$(PY) -m scripts.compile_core
-	$(PYTEST) -n $(JOBS) --dist loadgroup tests/unit/test_compiled_core.py tests/unit/tas tests/scenarios tests/conformance tests/fuzz
+	$(PYTEST) -n $(JOBS) --dist worksteal tests/unit/test_compiled_core.py tests/unit/tas tests/scenarios tests/conformance tests/fuzz
 test-compiled: export OPENTAS_MYPYC := 1
 test-compiled: export OPENTAS_MYPYC_FOLDER := $(CURDIR)/build/compiled
 
