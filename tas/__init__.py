@@ -1,0 +1,3 @@
+from common.service.compiled import use_compiled_core
+
+use_compiled_core()

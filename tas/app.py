@@ -9,6 +9,7 @@ import secrets
 import signal
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from common.contracts.media import Hello
 from common.service.aio.alarm import Alarm
 from common.service.aio.lifecycle import Lifecycle, run, settle_collector
 from common.service.bus.aio.mqtt import MqttBus
+from common.service.compiled import sip_core
 from common.service.config import ConfigError, read_secret
 from common.service.http.aio import Health, make_app, start_http
 from common.service.http.tokens import TokenStore
@@ -61,6 +63,12 @@ DRAIN_LIMIT_S: Final = 3600.0
 """SIGTERM waits this long for calls to end by themselves."""
 
 _log = get_logger("app")
+
+
+class TasHealth(Health, frozen=True):
+    """Readiness, and which SIP core this process runs."""
+
+    sip_core: str = sip_core().kind
 
 
 def plug_actions() -> None:
@@ -294,7 +302,7 @@ class TasProcess:
             waiting.append("bus")
         if not self._store_ready:
             waiting.append("store")
-        return Health(waiting, self._node.control.draining)
+        return TasHealth(waiting, self._node.control.draining)
 
     async def _migrate(self) -> None:
         said = False
@@ -333,8 +341,7 @@ class TasProcess:
             self._renewal.start()
             self._loop.add_signal_handler(signal.SIGHUP, self._renewal.reload)
         settle_collector()
-        sip = settings.sip
-        _log.info("started", sip=f"{sip.address}:{sip.udp_port}", http=f"{settings.http.host}:{settings.http.port}")
+        self._say_started()
         await self._lifecycle.draining.wait()
         await self._drain()
         migration.cancel()
@@ -351,6 +358,12 @@ class TasProcess:
         await runner.cleanup()
         await self._engine.dispose()
         return 0
+
+    def _say_started(self) -> None:
+        sip, http, core = self._config.settings.sip, self._config.settings.http, sip_core()
+        _log.info("started", sip=f"{sip.address}:{sip.udp_port}", http=f"{http.host}:{http.port}", sip_core=core.kind)
+        if core.reason:
+            _log.warning("the compiled SIP core is not used", reason=core.reason)
 
     async def _drain(self) -> None:
         """No new calls; wait for those that are up, or for a second signal."""
@@ -369,6 +382,8 @@ class TasProcess:
 def main() -> None:
     """Entry point of `opentas-tas`."""
     parser = argparse.ArgumentParser(description="OpenTAS telephony application server")
+    about = f"opentas-tas {version('opentas')}, sip core: {sip_core().kind}"
+    parser.add_argument("--version", action="version", version=about)
     parser.add_argument("--config", type=Path, required=True, help="tas.toml")
     arguments = parser.parse_args()
     try:

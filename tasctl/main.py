@@ -69,7 +69,7 @@ def status_command(
         print_json(found)
     else:
         rows = [msgspec.structs.asdict(process) for process in found.processes]
-        print(table(rows, ["name", "pid", "url", "ready", "draining", "waiting_for", "error"]))
+        print(table(rows, ["name", "pid", "url", "ready", "draining", "sip_core", "waiting_for", "error"]))
     raise typer.Exit(0 if found.ready else NOT_SO)
 
 

@@ -19,6 +19,8 @@ class ProcessStatus(msgspec.Struct, frozen=True):
     waiting_for: list[str]
     draining: bool = False
     error: str = ""
+    sip_core: str = ""
+    """compiled or pure, of a TAS."""
 
 
 class LabStatus(msgspec.Struct, frozen=True):
@@ -50,6 +52,7 @@ def process_status(process: Process) -> ProcessStatus:
         status, body = ask(url, "/readyz", "", accept=(503,))
     except ApiError as error:
         return ProcessStatus(name, role, pid, url, False, [], error=str(error))
-    waiting = list(body.get("waiting_for", [])) if isinstance(body, dict) else []
-    draining = bool(body.get("draining", False)) if isinstance(body, dict) else False
-    return ProcessStatus(name, role, pid, url, status == 200, waiting, draining)
+    fields = body if isinstance(body, dict) else {}
+    waiting, draining = list(fields.get("waiting_for", [])), bool(fields.get("draining", False))
+    core = str(fields.get("sip_core", ""))
+    return ProcessStatus(name, role, pid, url, status == 200, waiting, draining, sip_core=core)

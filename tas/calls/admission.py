@@ -63,8 +63,8 @@ def _place(control: CallControl, call: Call, event: InviteReceived, now: float) 
         call.destination = control.router.route(call.called, origin)
         if body:
             sessions.negotiate_offer(call, call.caller, body)
-    except NoRoute as error:
-        call.refuse(error, outcome(error.cause, sip_cause=error.status), now)
+    except NoRoute as nowhere:
+        call.refuse(nowhere, outcome(nowhere.cause, sip_cause=nowhere.status), now)
         return
     except SdpError as error:
         reason = Reason.BAD_OFFER if error.status == 400 else Reason.NO_COMMON_CODEC

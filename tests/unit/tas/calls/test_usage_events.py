@@ -105,12 +105,13 @@ def test_info_is_a_digit_only_when_it_says_one(
     content_type: bytes, body: bytes, digit: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig = Rig()
-    rig.call(b"8100")
+    state = rig.call(b"8100").state
     rig.in_dialog(b"ACK", cseq=1)
-    fed: list[tuple[str, object]] = []
-    monkeypatch.setattr(Call, "feed", lambda _call, event, data, _now: fed.append((event, data)))
+    digits: list[object] = []
+    row = (state, (lambda _call, digit, _now: digits.append(digit),))
+    monkeypatch.setattr(Call, "TABLE", {state: {table.DIGIT: row}})
     rig.in_dialog(b"INFO", body=body, extra=b"Content-Type: %b\r\n" % content_type)
-    assert fed == ([] if digit is None else [(table.DIGIT, digit)])
+    assert digits == ([] if digit is None else [digit])
     assert rig.starts()[-1] == b"200"
 
 
