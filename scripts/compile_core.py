@@ -28,6 +28,8 @@ COMPILED = (
     "tas/node.py",
 )
 """What a call runs through, but for the doors: what is named aio, and the packages' own files, stay pure."""
+PURE = ("tas/sip/tls.py", "tas/sip/connections.py")
+"""Called once a connection, by doors; and typeshed's ssl promises texts where OpenSSL gives None."""
 GROUP = "opentas_core"
 WORK = ROOT / "build" / "mypyc"
 
@@ -39,7 +41,8 @@ def core_sources() -> list[str]:
         path = ROOT / entry
         found += sorted(path.rglob("*.py")) if path.is_dir() else [path]
     names = [path.relative_to(ROOT) for path in found if path.name != "__init__.py"]
-    return [name.as_posix() for name in names if "aio" not in name.with_suffix("").parts]
+    doors = [name for name in names if "aio" in name.with_suffix("").parts or name.as_posix() in PURE]
+    return [name.as_posix() for name in names if name not in doors]
 
 
 def module_name(source: str) -> str:

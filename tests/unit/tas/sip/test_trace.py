@@ -6,6 +6,7 @@ import gc
 
 import pytest
 
+from common.service.compiled import sip_core
 from tas.sip.framer import StreamFramer
 from tas.sip.message import Request
 from tas.sip.trace import (
@@ -160,6 +161,8 @@ def test_secrets_are_blanked_in_headers_and_nothing_else_is_touched() -> None:
 
 
 def test_kept_messages_are_nothing_the_collector_must_look_at() -> None:
+    if sip_core().kind == "compiled":
+        pytest.skip("tuples of a compiled core stay with the collector")
     trace = MessageTrace()
     trace.record(b"c", 1.0, True, udp(), INVITE)
     gc.collect()
