@@ -47,7 +47,7 @@ class EarlyUsage(TimedUsage):
     def settle(self, request: Request, policy: PeerPolicy) -> Refusal | None:
         """Settle what a received call wants of us: what to reject it with, or None."""
         self.policy = policy
-        if request.get(b"require") is not None and lists(request, b"require", RELIABLE):
+        if request.has(b"require") and lists(request, b"require", RELIABLE):
             if policy.reliable == "off":
                 return 420, [(b"unsupported", RELIABLE)]
             self._make_provisionals(required=True)
@@ -189,15 +189,6 @@ class EarlyUsage(TimedUsage):
     def early_offer_allowed(self) -> bool:
         """Whether the first offer and answer are complete although the call is not answered (RFC 3311 §5.1)."""
         return self._settled and self.state in (INVITED, CALLING, EARLY, CANCELLING)
-
-    def stop_early(self) -> None:
-        """The usage is over."""
-        self._early = None
-        self._dialogs = None
-        self._held = None
-        if self._provisionals is not None:
-            self._provisionals.stop()
-            self._provisionals = None
 
     def answer(self, body: bytes, now: float, headers: Sequence[Header] = ()) -> None:
         """See InviteUsage."""
