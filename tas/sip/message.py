@@ -49,10 +49,6 @@ class Message:
                 return value
         return None
 
-    def has(self, name: bytes) -> bool:
-        """Whether header `name` is there: several times cheaper than `get` where it mostly is not."""
-        return name in dict(self.headers)
-
     def get_all(self, name: bytes) -> list[bytes]:
         """Every line of header `name`, as received."""
         return [value for key, value in self.headers if key == name]

@@ -15,7 +15,7 @@ MAX_Q850: Final = 127
 
 def reason_of(message: Message | None) -> bytes:
     """The value of a message's Reason header, several joined; empty when there is none."""
-    if message is None or not message.has(b"reason"):
+    if message is None or message.get(b"reason") is None:
         return b""
     value = b", ".join(message.get_all(b"reason"))
     return value if len(value) <= MAX_REASON_BYTES else b""

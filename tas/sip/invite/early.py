@@ -47,7 +47,7 @@ class EarlyUsage(TimedUsage):
     def settle(self, request: Request, policy: PeerPolicy) -> Refusal | None:
         """Settle what a received call wants of us: what to reject it with, or None."""
         self.policy = policy
-        if request.has(b"require") and lists(request, b"require", RELIABLE):
+        if request.get(b"require") is not None and lists(request, b"require", RELIABLE):
             if policy.reliable == "off":
                 return 420, [(b"unsupported", RELIABLE)]
             self._make_provisionals(required=True)

@@ -20,7 +20,7 @@ class TimedUsage(UsageBase):
 
     def settle_session(self, request: Request) -> Refusal | None:
         """Settle the timer of a received call: what to reject it with, or None. `answer` tells the peer."""
-        if not self.policy.expires_s and not request.has(b"session-expires"):
+        if not self.policy.expires_s and request.get(b"session-expires") is None:
             return None
         self._session = Session(self.core, self, self.policy)
         return self._session.receive_request(request)
@@ -41,7 +41,7 @@ class TimedUsage(UsageBase):
         """Our INVITE was answered: keep what its 2xx says of a timer."""
         invite, self._invite = self._invite, None
         asked_s = self.policy.expires_s
-        if invite is not None and (asked_s or response.has(b"session-expires")):
+        if invite is not None and (asked_s or response.get(b"session-expires") is not None):
             self._session = Session(self.core, self, self.policy, invite[2])
             self._session.receive_success(response, asked_s, now)
 

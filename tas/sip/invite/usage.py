@@ -233,7 +233,7 @@ class InviteUsage(EarlyUsage):
     def _receive_provisional(self, response: Response, now: float) -> None:
         tag = response.to.tag
         if tag is not None and response.status > 100:
-            if response.has(b"rseq") and not self.acknowledge(response, tag, now):
+            if response.get(b"rseq") is not None and not self.acknowledge(response, tag, now):
                 return
             if self._early is None:
                 self._early = {}

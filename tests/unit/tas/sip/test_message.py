@@ -3,7 +3,6 @@ import gc
 import pytest
 
 from tas.sip.message import MAX_CSEQ, Request, Response, SipSyntaxError
-from tests.unit.tas.sip.support import make_request
 
 
 def request(*headers: tuple[bytes, bytes]) -> Request:
@@ -130,9 +129,3 @@ def test_messages_leave_no_cycles_behind() -> None:
         _ = message.via, message.to.parsed_uri(), message.from_, message.parsed_uri()
         del message
     assert gc.collect() == 0
-
-
-def test_presence_of_a_header_is_told_without_its_value() -> None:
-    request = make_request(extra=b"Reason: x\r\n")
-    assert request.has(b"reason")
-    assert not request.has(b"replaces")
