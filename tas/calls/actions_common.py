@@ -42,53 +42,56 @@ def stop_ringing(call: Call, _data: Any, now: float) -> None:
     if leg is None:
         return
     if leg.usage is not None:
-        leg.usage.end(now, reason_header=ELSEWHERE)
+        leg.usage.end(now, reason_header=call.caller.cause or ELSEWHERE)
     sessions.delete(call, leg, now)
     if call.queue == "":
         call.control.tell_agent_ended(call, call.agent)
     call.release_callee()
 
 
-def end_caller(call: Call, now: float, status: int = 480) -> None:
-    """BYE when answered, else the final answer `status`."""
+def end_caller(call: Call, now: float, status: int = 480, reason: bytes = b"") -> None:
+    """BYE when answered, else the final answer `status`; `reason` is the Reason header of the other leg."""
     if call.caller.usage is not None:
-        call.caller.usage.end(now, status=status)
+        call.caller.usage.end(now, status=status, reason_header=reason)
 
 
-def end_callee(call: Call, now: float) -> None:
+def end_callee(call: Call, now: float, reason: bytes) -> None:
     """BYE or CANCEL for the called leg."""
     if call.callee is not None and call.callee.usage is not None:
-        call.callee.usage.end(now, reason_header=BYE_CAUSE_NORMAL)
+        call.callee.usage.end(now, reason_header=reason)
 
 
 def _finish_both(call: Call, what: Outcome, now: float) -> None:
-    end_callee(call, now)
-    end_caller(call, now, what.sip_cause if what.sip_cause >= 300 else 480)
+    reason = b"Q.850;cause=%d" % what.q850_cause
+    end_callee(call, now, reason)
+    end_caller(call, now, what.sip_cause if what.sip_cause >= 300 else 480, reason)
     call.control.finish(call, what, now)
 
 
 def end_abandoned(call: Call, _data: Any, now: float) -> None:
     """The caller went before anybody answered."""
     reason = Reason.CALLER_HANGUP if call.caller.answered_at is not None else Reason.CALLER_CANCELLED
-    call.control.finish(call, outcome(reason, result=Result.ABANDONED), now)
+    call.control.finish(call, outcome(reason, result=Result.ABANDONED, said=call.caller.cause), now)
 
 
 def end_completed(call: Call, _data: Any, now: float) -> None:
     """The caller left a menu or the echo test."""
-    call.control.finish(call, outcome(Reason.COMPLETED), now)
+    call.control.finish(call, outcome(Reason.COMPLETED, said=call.caller.cause), now)
 
 
 def end_caller_hung_up(call: Call, _data: Any, now: float) -> None:
     """BYE from the caller."""
-    end_callee(call, now)
-    call.control.finish(call, outcome(Reason.CALLER_HANGUP), now)
+    cause = call.caller.cause
+    end_callee(call, now, cause or BYE_CAUSE_NORMAL)
+    call.control.finish(call, outcome(Reason.CALLER_HANGUP, said=cause), now)
 
 
 def end_callee_hung_up(call: Call, _data: Any, now: float) -> None:
     """BYE from the called party."""
-    end_caller(call, now)
+    cause = call.callee.cause if call.callee is not None else b""
+    end_caller(call, now, reason=cause or BYE_CAUSE_NORMAL)
     reason = Reason.AGENT_HANGUP if call.queue else Reason.CALLED_HANGUP
-    call.control.finish(call, outcome(reason), now)
+    call.control.finish(call, outcome(reason, said=cause), now)
 
 
 def end_lost(call: Call, _data: Any, now: float) -> None:

@@ -85,23 +85,26 @@ def report_talking(call: Call, _data: Any, _now: float) -> None:
         call.control.tell(AgentCall(call.from_agent, call.uid, AgentCallPhase.TALKING, call.callee.number))
 
 
-def _refuse(call: Call, status: int, reason: str, now: float) -> None:
+def _refuse(call: Call, status: int, reason: str, now: float, cause: bytes = b"") -> None:
     usage = call.caller.usage
     call.state = table.OVER
     if usage is None:
         return
     if call.caller.answered_at is None:
-        headers = ((b"retry-after", b"5"),) if status == 503 else ()
+        headers = [(b"retry-after", b"5")] if status == 503 else []
+        if cause:
+            headers.append((b"reason", cause))
         usage.reject(status, reason.encode() if reason else None, headers, now=now)
     else:
-        usage.end(now)
+        usage.end(now, reason_header=cause)
 
 
 def relay_rejection(call: Call, data: Any, now: float) -> None:
     """The called party's final answer, `data` its status."""
     trunk = call.direction == "out"
-    what = rejection(int(data), trunk=trunk)
-    _refuse(call, relayed_status(int(data), trunk=trunk), "", now)
+    cause = call.callee.cause if call.callee is not None else b""
+    what = rejection(int(data), trunk=trunk, said=cause)
+    _refuse(call, relayed_status(int(data), trunk=trunk), "", now, cause)
     call.control.finish(call, what, now)
 
 

@@ -19,8 +19,8 @@ class Leg:
     """Plain state; the actions change it. `usage` is None until an INVITE came or was sent."""
 
     __slots__ = (
-        "address", "answered_at", "early", "flow", "incoming", "learn", "leg_id", "link", "negotiated", "number",
-        "offer", "policy", "port", "route", "rung_at", "sdp_version", "uri", "usage",
+        "address", "answered_at", "cause", "early", "flow", "incoming", "learn", "leg_id", "link", "negotiated",
+        "number", "offer", "policy", "port", "route", "rung_at", "sdp_version", "uri", "usage",
     )  # fmt: skip
 
     def __init__(self, leg_id: LegId, number: str, *, incoming: bool, flow: Flow | None, learn: bool) -> None:
@@ -47,6 +47,8 @@ class Leg:
         self.sdp_version = 1
         self.early = False
         """Early media of this (called) leg is already bridged."""
+        self.cause = b""
+        """The Reason header (RFC 3326) with which the peer ended or refused it."""
         self.rung_at: float | None = None
         self.answered_at: float | None = None
 

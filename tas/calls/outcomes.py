@@ -6,6 +6,7 @@ from typing import Final
 
 from common.contracts.outcome import Outcome, Reason, Result
 from tas.routing.router import Destination, Kind
+from tas.sip.reason import q850_cause
 
 _CAUSES: Final[dict[Reason, tuple[Result, int, int]]] = {
     Reason.CALLER_HANGUP: (Result.ANSWERED, 200, 16),
@@ -36,10 +37,18 @@ _CAUSES: Final[dict[Reason, tuple[Result, int, int]]] = {
 }
 
 
-def outcome(reason: Reason, *, result: Result | None = None, sip_cause: int | None = None) -> Outcome:
-    """The Outcome of a reason; `result` and `sip_cause` replace the usual ones."""
+def outcome(
+    reason: Reason, *, result: Result | None = None, sip_cause: int | None = None, said: bytes = b""
+) -> Outcome:
+    """The Outcome of a reason; `result` and `sip_cause` replace the usual ones, as does the Q.850 cause in `said`.
+
+    `said` is the Reason header of the leg that ended the call.
+    """
     usual, status, q850 = _CAUSES[reason]
-    return Outcome(result or usual, reason, sip_cause if sip_cause is not None else status, q850)
+    cause = q850_cause(said) if said else None
+    return Outcome(
+        result or usual, reason, sip_cause if sip_cause is not None else status, q850 if cause is None else cause
+    )
 
 
 def unreachable(destination: Destination) -> Reason:
@@ -47,21 +56,23 @@ def unreachable(destination: Destination) -> Reason:
     return Reason.NOT_REGISTERED if destination.kind is Kind.AGENT else Reason.TRUNK_UNREACHABLE
 
 
-def rejection(status: int, *, trunk: bool) -> Outcome:
+def rejection(status: int, *, trunk: bool, said: bytes = b"") -> Outcome:
     """The Outcome when the called party answers with a final `status` of 300 or more."""
+    return outcome(_refused(status, trunk=trunk), sip_cause=480 if status == 503 and not trunk else status, said=said)
+
+
+def _refused(status: int, *, trunk: bool) -> Reason:
     if status in (486, 600):
-        return outcome(Reason.BUSY, sip_cause=status)
+        return Reason.BUSY
     if status in (480, 408):
-        return outcome(Reason.NO_ANSWER, sip_cause=status)
+        return Reason.NO_ANSWER
     if status in (404, 484, 604):
-        return outcome(Reason.UNKNOWN_NUMBER, sip_cause=status)
+        return Reason.UNKNOWN_NUMBER
     if status in (488, 606):
-        return outcome(Reason.NO_COMMON_CODEC, sip_cause=status)
+        return Reason.NO_COMMON_CODEC
     if trunk:
-        return outcome(Reason.TRUNK_UNREACHABLE if status == 503 else Reason.TRUNK_REJECTED, sip_cause=status)
-    if status == 503:
-        return outcome(Reason.NOT_REGISTERED, sip_cause=480)
-    return outcome(Reason.DECLINED, sip_cause=status)
+        return Reason.TRUNK_UNREACHABLE if status == 503 else Reason.TRUNK_REJECTED
+    return Reason.NOT_REGISTERED if status == 503 else Reason.DECLINED
 
 
 RELAYED: Final = frozenset((404, 408, 410, 480, 484, 486, 488, 503, 600, 603, 604, 606))

@@ -21,6 +21,7 @@ from tas.sip.events import (
     UsageRejected,
     UsageReoffered,
 )
+from tas.sip.reason import reason_of
 
 Handler = Callable[[Call, Leg, Any, float], None]
 DTMF: Final = b"application/dtmf"
@@ -47,6 +48,7 @@ def on_answered(call: Call, leg: Leg, event: UsageAnswered, now: float) -> None:
 
 def on_rejected(call: Call, leg: Leg, event: UsageRejected, now: float) -> None:
     """Final refusal of a called leg."""
+    leg.cause = reason_of(event.response)
     call.feed(table.REJECTED, event.status, now)
 
 
@@ -120,6 +122,7 @@ def _digit_of(event: UsageInfo) -> str:
 
 def on_ended(call: Call, leg: Leg, event: UsageEnded, now: float) -> None:
     """BYE, CANCEL, or a dialog that was lost."""
+    leg.cause = event.reason
     lost = event.cause in (EndCause.NO_ACK, EndCause.TIMEOUT, EndCause.TRANSPORT)
     if leg is call.caller:
         call.feed(table.CALLER_LOST if lost else table.CALLER_GONE, event, now)

@@ -147,12 +147,14 @@ class UsageInfo(UsageEvent):
 class UsageEnded(UsageEvent):
     """The peer or the network ended the usage; it is over."""
 
-    __slots__ = ("cause", "status")
+    __slots__ = ("cause", "reason", "status")
 
-    def __init__(self, usage: InviteUsage, cause: EndCause, status: int) -> None:
+    def __init__(self, usage: InviteUsage, cause: EndCause, status: int, reason: bytes = b"") -> None:
         self.usage = usage
         self.cause = cause
         self.status = status
+        self.reason = reason
+        """The peer's Reason header (RFC 3326), empty without one."""
 
 
 Event = (

@@ -334,7 +334,7 @@ class SipLayer:
         transaction.tag = invite.tag  # §9.2: the same as in the responses to the INVITE
         transaction.respond(200, None, self._core.server, now=now)
         if invite.usage is not None:
-            invite.usage.receive_cancel(invite, now)
+            invite.usage.receive_cancel(request, invite, now)
 
     def _receive_inside(
         self, request: Request, key: ServerKey, flow: Flow, usage: InviteUsage, dialog: Dialog, now: float
@@ -350,7 +350,7 @@ class SipLayer:
         elif method == b"INVITE":
             usage.receive_offer(request, InviteServer(self._core, key, request, flow, now), now)
         elif method == b"BYE":
-            usage.receive_bye(NonInviteServer(self._core, key, request, flow), now)
+            usage.receive_bye(request, NonInviteServer(self._core, key, request, flow), now)
         elif method == b"UPDATE":
             usage.receive_offer(request, NonInviteServer(self._core, key, request, flow), now)
         elif method == b"PRACK":

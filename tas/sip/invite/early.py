@@ -190,15 +190,6 @@ class EarlyUsage(TimedUsage):
         """Whether the first offer and answer are complete although the call is not answered (RFC 3311 §5.1)."""
         return self._settled and self.state in (INVITED, CALLING, EARLY, CANCELLING)
 
-    def stop_early(self) -> None:
-        """The usage is over."""
-        self._early = None
-        self._dialogs = None
-        self._held = None
-        if self._provisionals is not None:
-            self._provisionals.stop()
-            self._provisionals = None
-
     def answer(self, body: bytes, now: float, headers: Sequence[Header] = ()) -> None:
         """See InviteUsage."""
         raise NotImplementedError

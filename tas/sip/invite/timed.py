@@ -77,7 +77,6 @@ class TimedUsage(UsageBase):
 
     def stop_session(self) -> None:
         """The usage is over."""
-        self._invite = None
         if self._session is not None:
             self._session.stop()
             self._session = None

@@ -50,6 +50,7 @@ from tas.sip.invite.table import (
 from tas.sip.invite.terms import PeerPolicy, render_wish
 from tas.sip.machine import Table, compile_rows, step
 from tas.sip.message import Header, Request, Response
+from tas.sip.reason import reason_of
 from tas.sip.transaction.client import ClientTransaction
 from tas.sip.transaction.invite_client import InviteClient
 from tas.sip.transaction.invite_server import InviteServer
@@ -84,7 +85,8 @@ class InviteUsage(EarlyUsage):
             return
         self._body = body
         self._extra = render_headers(headers) if headers else b""
-        self.described(body)
+        if self._session is not None:
+            self.described(body)
         step(self.TABLE, self, ANSWER, None, now)
 
     def reject(self, status: int, reason: bytes | None = None, headers: Sequence[Header] = (), *, now: float) -> None:
@@ -146,10 +148,10 @@ class InviteUsage(EarlyUsage):
         self.dialog = dialog = dialog_as_server(request, self.local_tag, self._flow)
         self._secure = is_sips(request.uri) or is_sips(route_uri(dialog.routes[0]) if dialog.routes else dialog.target)
 
-    def receive_bye(self, transaction: ServerTransaction, now: float) -> None:
+    def receive_bye(self, request: Request, transaction: ServerTransaction, now: float) -> None:
         """The peer hangs up; 200 in every state."""
         transaction.respond(200, None, self.core.server, now=now)
-        step(self.TABLE, self, BYE, None, now)
+        step(self.TABLE, self, BYE, request, now)
 
     def receive_info(self, request: Request, transaction: ServerTransaction, now: float) -> None:
         """INFO (RFC 6086): DTMF of peers without telephone-events."""
@@ -185,10 +187,10 @@ class InviteUsage(EarlyUsage):
         if self._answered is not None and self._answered.cseq == request.cseq:
             step(self.TABLE, self, ACKED, request, now)
 
-    def receive_cancel(self, transaction: ServerTransaction, now: float) -> None:
+    def receive_cancel(self, request: Request, transaction: ServerTransaction, now: float) -> None:
         """The peer cancels an INVITE we have not answered."""
         if transaction is self._transaction:
-            step(self.TABLE, self, CANCELLED, None, now)
+            step(self.TABLE, self, CANCELLED, request, now)
         elif self._exchange is not None:
             self._exchange.receive_cancel(transaction, now)
 
@@ -233,7 +235,7 @@ class InviteUsage(EarlyUsage):
     def _receive_provisional(self, response: Response, now: float) -> None:
         tag = response.to.tag
         if tag is not None and response.status > 100:
-            if not self.acknowledge(response, tag, now):
+            if response.get(b"rseq") is not None and not self.acknowledge(response, tag, now):
                 return
             if self._early is None:
                 self._early = {}
@@ -290,7 +292,8 @@ class InviteUsage(EarlyUsage):
 
     def _emit_answered(self, message: Request | Response | None, now: float) -> None:
         if isinstance(message, Response):
-            self.emit(UsageAnswered(self, self.early_body(message), message))
+            body = message.body if self._dialogs is None else self.early_body(message)
+            self.emit(UsageAnswered(self, body, message))
             self._early = None
 
     def _emit_rejected(self, message: Request | Response | None, now: float) -> None:
@@ -302,11 +305,11 @@ class InviteUsage(EarlyUsage):
     def _emit_confirmed(self, message: Request | Response | None, now: float) -> None:
         self.emit(UsageConfirmed(self, message.body if message is not None else b""))
 
-    def _emit_bye(self, _message: Request | Response | None, now: float) -> None:
-        self.emit(UsageEnded(self, EndCause.BYE, 200))
+    def _emit_bye(self, message: Request | Response | None, now: float) -> None:
+        self.emit(UsageEnded(self, EndCause.BYE, 200, reason_of(message)))
 
-    def _emit_cancelled(self, _message: Request | Response | None, now: float) -> None:
-        self.emit(UsageEnded(self, EndCause.CANCEL, 487))
+    def _emit_cancelled(self, message: Request | Response | None, now: float) -> None:
+        self.emit(UsageEnded(self, EndCause.CANCEL, 487, reason_of(message)))
 
     def _emit_no_ack(self, _message: Request | Response | None, now: float) -> None:
         self.emit(UsageEnded(self, EndCause.NO_ACK, 408))
@@ -367,8 +370,12 @@ class InviteUsage(EarlyUsage):
         if self._exchange is not None:
             self._exchange.stop(now)
             self._exchange = None
-        self.stop_session()
-        self.stop_early()
+        self._invite = self._early = self._dialogs = self._held = None
+        if self._session is not None:
+            self.stop_session()
+        if self._provisionals is not None:
+            self._provisionals.stop()
+            self._provisionals = None
         if self._transaction is not None and isinstance(self._transaction, InviteServer):
             self._transaction.usage = None
         self._transaction = None

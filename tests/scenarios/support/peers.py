@@ -42,6 +42,8 @@ class Behaviour:
     """200 after so long; None: never."""
     reject: int = 0
     """Refused with this status instead, after `answer_s`."""
+    reason: bytes = b""
+    """Reason header of the refusal."""
     early_body: bytes = b""
     """Sent with a 183 instead of the 180."""
     body: bytes = ANSWER
@@ -86,12 +88,12 @@ class PeerCall:
         """Ended by anybody, or refused."""
         return self.left or self.ended is not None or self.rejected != 0
 
-    def hang_up(self, status: int = 487) -> None:
-        """BYE, CANCEL or refusal, as the state asks for."""
+    def hang_up(self, status: int = 487, reason: bytes = b"") -> None:
+        """BYE, CANCEL or refusal, as the state asks for; `reason` is a Reason header."""
         if self.usage is not None and not self.over:
             self.left = True
             self.ended_at = self.peer.world.now
-            self.usage.end(self.peer.world.now, status=status)
+            self.usage.end(self.peer.world.now, status=status, reason_header=reason)
             self.peer.world.touch(self.peer)
 
     def reinvite(self, body: bytes) -> None:
@@ -272,7 +274,8 @@ class SipPeer(SipProcess):
         if call.usage is None or call.over:
             return
         if behaviour.reject:
-            call.usage.reject(behaviour.reject, now=now)
+            headers = ((b"reason", behaviour.reason),) if behaviour.reason else ()
+            call.usage.reject(behaviour.reject, None, headers, now=now)
             call.rejected = behaviour.reject
             return
         call.answered_at = now

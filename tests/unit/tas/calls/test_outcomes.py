@@ -23,6 +23,12 @@ def test_result_and_cause_may_be_said_otherwise() -> None:
     assert (found.result, found.sip_cause, found.q850_cause) == (Result.ABANDONED, 487, 16)
 
 
+def test_cause_that_the_peer_said_goes_before_the_usual_one() -> None:
+    assert outcome(Reason.CALLER_HANGUP, said=b"SIP;cause=200, Q.850;cause=26").q850_cause == 26
+    assert outcome(Reason.CALLER_HANGUP, said=b"SIP;cause=200").q850_cause == 16
+    assert rejection(486, trunk=True, said=b"Q.850;cause=34").q850_cause == 34
+
+
 @pytest.mark.parametrize(
     ("status", "trunk", "reason"),
     [
