@@ -26,7 +26,10 @@ from common.service.logs import configure_logs, get_logger
 from common.service.metrics import make_registry
 from common.service.store.aio.engine import make_engine, migrate_when_reachable
 from tas.admin.api import add_routes
+from tas.admin.trace_api import add_trace_routes
+from tas.admin.traces import Traces
 from tas.admin.view import View
+from tas.admin.wall import WallClock
 from tas.calls import actions_common, actions_direct, actions_queue
 from tas.calls.actions import compile_table
 from tas.calls.call import Call
@@ -42,6 +45,7 @@ from tas.registrar.registrar import Registrar, load_credentials
 from tas.routing.router import Router
 from tas.routing.trunks import Trunks
 from tas.sip.aio.endpoint import SipEndpoint
+from tas.sip.aio.hep import HepExporter
 from tas.sip.layer import LayerSettings, SipLayer
 from tas.sip.trace import MessageTrace
 from tas.treatment import menu
@@ -49,6 +53,7 @@ from tas.treatment import menu
 STORE_RETRY_S: Final = 2.0
 LAST_WORDS_S: Final = 0.2
 """For the last BYEs and the media servers' last statistics."""
+MIB: Final = 2**20
 DRAIN_LIMIT_S: Final = 3600.0
 """SIGTERM waits this long for calls to end by themselves."""
 
@@ -82,7 +87,7 @@ class TasProcess:
         self._engine = make_engine(settings.store.url)
         self._cdr = CdrWriter(self._engine, settings.store.spool)
         self._store_ready = False
-        self._trace = MessageTrace()
+        self._trace = MessageTrace(settings.trace.ring_mb * MIB)
         will = (topics.presence("tas", settings.node), self._presence("gone"))
         self._bus = MqttBus(settings.bus.url, settings.node, self._incarnation, last_will=will)
         self._layer = self._make_layer()
@@ -94,6 +99,8 @@ class TasProcess:
             tcp=(settings.sip.address, settings.sip.tcp_port),
         )
         self._view = View(self._node, self._trace, self._loop.time, self._plan_turn)
+        self._wall = WallClock(time.time, self._loop.time)
+        self._traces = Traces(settings.node, self._trace, self._view, local=self._layer.local_address, wall=self._wall)
         self._doors = self._make_doors()
 
     def _make_layer(self) -> SipLayer:
@@ -147,6 +154,26 @@ class TasProcess:
             self._metrics.media_state(entry.name, link.state, link.state)
             doors.append(LinkDoor(link, entry.host, entry.port, self._after_media))
         return doors
+
+    async def _export_trace(self) -> HepExporter | None:
+        """Copies to Homer, when configured; calls are served without it too."""
+        settings = self._config.settings
+        address = settings.trace.hep_address
+        if address is None:
+            return None
+        exporter = HepExporter(
+            node=settings.node,
+            capture_id=settings.trace.hep_capture_id,
+            local=self._layer.local_address,
+            wall=self._wall,
+        )
+        try:
+            await exporter.open(address)
+        except OSError as error:
+            _log.warning("trace.hep: no copies are sent", target=settings.trace.hep, error=str(error))
+            return None
+        self._trace.add_tap(exporter.tap)
+        return exporter
 
     def _presence(self, state: str) -> Presence:
         settings = self._config.settings
@@ -260,6 +287,7 @@ class TasProcess:
         tokens = TokenStore.from_file(settings.http.tokens_file)
         app = make_app(health=self.health, registry=self._registry)
         add_routes(app, self._view, tokens)
+        add_trace_routes(app, self._traces, tokens)
         try:
             await self._endpoint.start()
             runner = await start_http(app, settings.http.host, settings.http.port)
@@ -271,6 +299,7 @@ class TasProcess:
         self._bus.start()
         for door in self._doors:
             door.start()
+        exporter = await self._export_trace()
         self._timed_out(self._loop.time())
         settle_collector()
         self._say_started()
@@ -283,6 +312,8 @@ class TasProcess:
         await self._endpoint.stop()
         await self._cdr.stop()
         await self._bus.stop()
+        if exporter is not None:
+            exporter.close()
         await runner.cleanup()
         await self._engine.dispose()
         return 0

@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from common.contracts.media import Codec
 from common.service.config import ConfigError, Settings, load_file, load_settings
-from common.service.directory import AgentsFile, QueuesFile
+from common.service.directory import AgentsFile, QueuesFile, SipPeerEntry
 from common.service.urls import BusUrl, StoreUrl
 
 ENV_PREFIX: Final = "OPENTAS_TAS__"
@@ -97,6 +98,27 @@ class HttpSettings(_Strict):
     tokens_file: Path | None = None
 
 
+def _hep_target(value: str) -> str:
+    parts = urlsplit(value)
+    if value and (parts.scheme != "udp" or not parts.hostname or not parts.port or parts.path or parts.query):
+        raise ValueError("must be udp://host:port, or empty: no export")
+    return value
+
+
+class TraceSettings(_Strict):
+    """SIP messages: those kept for `tasctl call`, and copies for a Homer server."""
+
+    ring_mb: int = Field(default=16, ge=0, le=1024)
+    hep: Annotated[str, AfterValidator(_hep_target)] = ""
+    hep_capture_id: int = Field(default=2001, ge=0, le=2**32 - 1)
+
+    @property
+    def hep_address(self) -> tuple[str, int] | None:
+        """`hep` as (host, port)."""
+        parts = urlsplit(self.hep)
+        return (parts.hostname, parts.port) if parts.hostname and parts.port else None
+
+
 class LimitSettings(_Strict):
     """What the node takes on at most."""
 
@@ -129,12 +151,13 @@ class TasSettings(Settings):
     bus: BusSettings = BusSettings()
     store: StoreSettings = StoreSettings()
     http: HttpSettings = HttpSettings()
+    trace: TraceSettings = TraceSettings()
     limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()
     files: FileSettings = FileSettings()
 
 
-class TrunkEntry(_Strict):
+class TrunkEntry(SipPeerEntry):
     """A call manager. What comes from `sources` is it; calls out go to `target`."""
 
     sources: list[Ipv4] = Field(min_length=1)

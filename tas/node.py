@@ -100,7 +100,8 @@ class Node:
         elif method == b"OPTIONS":
             status = 503 if self.control.draining else 200
             allow: Header = (b"allow", self.layer.settings.allow)
-            headers = RETRY_AFTER if status == 503 else (allow, (b"accept", b"application/sdp"))
+            supported: Header = (b"supported", b", ".join(self.layer.settings.supported))
+            headers = RETRY_AFTER if status == 503 else (allow, (b"accept", b"application/sdp"), supported)
             self.layer.respond(event.transaction, status, None, headers, now=now)
         else:
             self.layer.respond(event.transaction, 405, None, ((b"allow", self.layer.settings.allow),), now=now)

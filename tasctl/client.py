@@ -39,9 +39,18 @@ def ask(url: str, path: str, token: str, *, accept: Sequence[int] = ()) -> tuple
         body = error.read()
         if error.code in accept:
             return error.code, _decode(address, body)
-        raise ApiError(f"{address}: {error.code} {_reason(body) or error.reason}", error.code) from error
+        raise _refused(address, error, body) from error
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise ApiError(f"{address}: {getattr(error, 'reason', error) or type(error).__name__}") from error
+
+
+def refusal(address: str, error: urllib.error.HTTPError) -> ApiError:
+    """What a process said when it refused."""
+    return _refused(address, error, error.read())
+
+
+def _refused(address: str, error: urllib.error.HTTPError, body: bytes) -> ApiError:
+    return ApiError(f"{address}: {error.code} {_reason(body) or error.reason}", error.code)
 
 
 def get_list(url: str, path: str, token: str) -> list[dict[str, Any]]:

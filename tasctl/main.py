@@ -8,21 +8,22 @@ from __future__ import annotations
 import io
 import sys
 import time
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
 
 from common.contracts.calls import CallView, LadderStep
+from common.contracts.trace import TraceMessage
 from tasctl import lab_file, ladder, status
 from tasctl.client import ApiError, first
 from tasctl.lab.command import lab as lab_command
+from tasctl.shell import COULD_NOT_ASK, NOT_SO, Json, Pcap, Token, Url, encodable, fail, print_json, targets_or_fail
 from tasctl.tables import table
-from tasctl.targets import Targets, find_targets
+from tasctl.targets import Targets
 from tasctl.text import printable
+from tasctl.trace_command import show_messages, trace, write_capture
 
-NOT_SO: Final = 1
-COULD_NOT_ASK: Final = 2
 WAIT_POLL_S: Final = 0.5
 
 app = typer.Typer(
@@ -32,41 +33,22 @@ app = typer.Typer(
     help="Look at an OpenTAS lab. Exit codes: 0 fine, 1 it is not so, 2 could not ask.",
 )
 app.command(name="lab")(lab_command)
-
-Json = Annotated[bool, typer.Option("--json", help="Print the API's JSON.")]
-Url = Annotated[str, typer.Option("--url", help="Ask this process instead of the lab's.", metavar="http://HOST:PORT")]
-Token = Annotated[str, typer.Option("--token", envvar="OPENTAS_TOKEN", help="Bearer token; the lab's is found.")]
+app.command(name="trace")(trace)
 
 
 def _show(value: Any, as_json: bool, columns: list[str]) -> None:
     if as_json:
-        _print_json(value)
+        print_json(value)
     elif value:
         print(table(value, columns))
     else:
         print("none")
 
 
-def _print_json(value: object) -> None:
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
-
-
 def _say_missed(targets: Targets) -> None:
     """Half an answer is said to be one, where it does not disturb JSON."""
     for failure in targets.missed:
         print(f"tasctl: not in this list: {failure}", file=sys.stderr)
-
-
-def _fail(text: str, code: int) -> NoReturn:
-    print(f"tasctl: {text}", file=sys.stderr)
-    raise typer.Exit(code)
-
-
-def _targets(url: str, token: str) -> Targets:
-    try:
-        return find_targets(url, token)
-    except ApiError as error:
-        _fail(str(error), COULD_NOT_ASK)
 
 
 @app.command(name="status")
@@ -82,9 +64,9 @@ def status_command(
         time.sleep(WAIT_POLL_S)
         found = _status(url)
     if found is None:
-        _fail(f"no lab runs on {lab_file.var_folder()}/ (make lab starts one; LAB_VAR names another)", COULD_NOT_ASK)
+        fail(f"no lab runs on {lab_file.var_folder()}/ (make lab starts one; LAB_VAR names another)", COULD_NOT_ASK)
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         rows = [msgspec.structs.asdict(process) for process in found.processes]
         print(table(rows, ["name", "pid", "url", "ready", "draining", "sip_core", "waiting_for", "error"]))
@@ -101,11 +83,11 @@ def _status(url: str) -> status.LabStatus | None:
 @app.command()
 def calls(as_json: Json = False, url: Url = "", token: Token = "") -> None:
     """Calls of all TAS nodes: those that live and the last that ended."""
-    targets = _targets(url, token)
+    targets = targets_or_fail(url, token)
     try:
         found = targets.gather("tas", "/v1/calls")
     except ApiError as error:
-        _fail(str(error), COULD_NOT_ASK)
+        fail(str(error), COULD_NOT_ASK)
     _say_missed(targets)
     columns = ["call_uid", "state", "caller", "called", "queue", "agent", "duration_s", "outcome"]
     _show(found, as_json, columns)
@@ -115,27 +97,37 @@ def calls(as_json: Json = False, url: Url = "", token: Token = "") -> None:
 def call(
     uid: str,
     show_ladder: Annotated[bool, typer.Option("--ladder", help="Draw the SIP messages of all legs.")] = False,
+    messages: Annotated[bool, typer.Option("--messages", help="Print the SIP messages of all legs.")] = False,
+    pcap: Pcap = "",
     as_json: Json = False,
     url: Url = "",
     token: Token = "",
 ) -> None:
     """One call, alive or lately ended."""
-    targets = _targets(url, token)
+    targets = targets_or_fail(url, token)
     try:
         where, found = targets.find_call(uid)
-        steps = targets.ladder(where, uid) if show_ladder else []
+        steps = targets.of_call(where, uid, "ladder") if show_ladder else []
+        kept = targets.of_call(where, uid, "messages") if messages or pcap else []
     except ApiError as error:
-        _fail(str(error), NOT_SO if error.status == 404 else COULD_NOT_ASK)
+        fail(str(error), NOT_SO if error.status == 404 else COULD_NOT_ASK)
     if as_json:
-        _print_json({"call": found, "ladder": steps} if show_ladder else found)
-        return
+        more = ({"ladder": steps} if show_ladder else {}) | ({"messages": kept} if messages else {})
+        print_json({"call": found} | more if more else found)
     try:
         view, drawn = msgspec.convert(found, CallView), msgspec.convert(steps, list[LadderStep])
+        whole = msgspec.convert(kept, list[TraceMessage])
     except msgspec.ValidationError as error:
-        _fail(f"{where}: a call of another version: {error}", COULD_NOT_ASK)
+        fail(f"{where}: a call of another version: {error}", COULD_NOT_ASK)
+    if pcap:
+        write_capture(whole, pcap)
+    if as_json:
+        return
     if show_ladder:
-        print(_encodable(ladder.draw(view, drawn)))
-    else:
+        print(encodable(ladder.draw(view, drawn)))
+    if messages:
+        show_messages(whole)
+    if not (show_ladder or messages):
         _print_call(view)
 
 
@@ -149,22 +141,12 @@ def _print_call(view: CallView) -> None:
     print(table(legs, ["leg_id", "direction", "state", "peer", "media", "codec", "sip_call_id"]))
 
 
-def _encodable(text: str) -> str:
-    """The diagram in ASCII where the terminal's encoding has no box characters."""
-    encoding = sys.stdout.encoding or "ascii"
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return text.translate(str.maketrans("│─►◄┼…·", "|-><+~."))
-    return text
-
-
 def _from_broker(path: str, columns: list[str], as_json: bool, url: str, token: str) -> None:
-    targets = _targets(url, token)
+    targets = targets_or_fail(url, token)
     try:
         found = first(targets.brokers, path, targets.token)
     except ApiError as error:
-        _fail(str(error), COULD_NOT_ASK)
+        fail(str(error), COULD_NOT_ASK)
     _show(found, as_json, columns)
 
 
@@ -178,11 +160,11 @@ def agents(as_json: Json = False, url: Url = "", token: Token = "") -> None:
 @app.command()
 def queues(as_json: Json = False, url: Url = "", token: Token = "") -> None:
     """Queues: who waits, who is there, how it went."""
-    targets = _targets(url, token)
+    targets = targets_or_fail(url, token)
     try:
         found = first(targets.brokers, "/v1/queues", targets.token)
     except ApiError as error:
-        _fail(str(error), COULD_NOT_ASK)
+        fail(str(error), COULD_NOT_ASK)
     plain = [key for key, value in found[0].items() if not isinstance(value, list | dict)] if found else []
     _show(found, as_json, plain)
 
@@ -190,11 +172,11 @@ def queues(as_json: Json = False, url: Url = "", token: Token = "") -> None:
 @app.command()
 def media(as_json: Json = False, url: Url = "", token: Token = "") -> None:
     """Media servers as each TAS sees them."""
-    targets = _targets(url, token)
+    targets = targets_or_fail(url, token)
     try:
         found = targets.gather("tas", "/v1/media", name_as="seen_by")
     except ApiError as error:
-        _fail(str(error), COULD_NOT_ASK)
+        fail(str(error), COULD_NOT_ASK)
     _say_missed(targets)
     _show(found, as_json, ["seen_by", "server", "state", "used", "limit", "taken_total"])
 

@@ -55,9 +55,9 @@ class Targets:
         unasked = [failure for failure in failures[:-1] if failure.status != NOT_FOUND]
         raise (unasked or failures)[0]  # "there is none" only when all were asked
 
-    def ladder(self, url: str, uid: str) -> list[dict[str, Any]]:
-        """The ladder of a call from the node that knows it."""
-        return get_list(url, f"/v1/calls/{quote(uid, safe='')}/ladder", self.token)
+    def of_call(self, url: str, uid: str, what: Literal["ladder", "messages"]) -> list[dict[str, Any]]:
+        """The ladder or the messages of a call from the node that knows it."""
+        return get_list(url, f"/v1/calls/{quote(uid, safe='')}/{what}", self.token)
 
 
 def find_targets(url: str, token: str) -> Targets:

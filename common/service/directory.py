@@ -3,7 +3,7 @@
 The TAS takes credentials and treatment from them, the agent broker takes logon and selection.
 """
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
@@ -15,7 +15,24 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class AgentEntry(_Strict):
+class SipPeerEntry(_Strict):
+    """What a TAS wants of a SIP peer, be it an agent's phone or a call manager."""
+
+    session_expires_s: int = Field(default=0, ge=0, le=86400)
+    """Session interval (RFC 4028) to ask for, seconds; 0: none, the peer's wish is still accepted."""
+    min_se_s: int = Field(default=90, ge=90, le=86400)
+    """Shorter session intervals are refused with 422, seconds."""
+    refresher: Literal["any", "us", "peer"] = "any"
+    """Who is to refresh the session where the peer leaves it to us."""
+
+    @model_validator(mode="after")
+    def _expires_above_the_least(self) -> Self:
+        if 0 < self.session_expires_s < self.min_se_s:
+            raise ValueError(f"session_expires_s must be 0 or at least min_se_s ({self.min_se_s})")
+        return self
+
+
+class AgentEntry(SipPeerEntry):
     """One agent; the key of the table is the number, which is also the SIP user name."""
 
     name: str = ""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from common.contracts.calls import CallView, LadderStep, MediaServerView
 from common.contracts.ids import CallUid
+from tas.admin.traces import CallName
 from tas.calls.call import Call
 from tas.calls.records import view
 from tas.node import Node
@@ -48,6 +49,7 @@ class View:
             "epoch": self._node.highest_epoch,
             "refused_commands": self._node.refused_commands,
             "counts": self._node.counts(),
+            "trace_taps": self._trace.taps,
             "tasks": len(asyncio.all_tasks()),
             "descriptors": len(os.listdir("/proc/self/fd")),
             "trunks": {
@@ -85,6 +87,20 @@ class View:
             LadderStep(round(step.at_s - start, 6), step.leg_id, step.sent, step.peer, step.first_line, step.cseq)
             for step in steps
         ]
+
+    def call_names(self) -> Iterator[tuple[str, CallName]]:
+        """(SIP Call-ID, name) of every leg, those of ended calls first: a living call is right where both have one."""
+        for ended in self._ended.values():
+            name = CallName(ended.call_uid, ended.caller, ended.called)
+            for leg in ended.legs:
+                yield leg.sip_call_id, name
+        for call in self._node.control.calls.values():
+            name = CallName(call.uid, call.caller.number, call.called)
+            for past in call.past_legs:
+                yield past.sip_call_id, name
+            for living in (call.caller, call.callee):
+                if living is not None and living.usage is not None:
+                    yield living.usage.call_id.decode("utf-8", "replace"), name
 
     def media_views(self) -> list[MediaServerView]:
         """The pool."""

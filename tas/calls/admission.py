@@ -10,6 +10,7 @@ from tas.calls import sessions
 from tas.calls.call import Call
 from tas.calls.leg import Leg
 from tas.calls.outcomes import outcome, unreachable
+from tas.calls.parties import session_policy
 from tas.errors import CallRefused, SdpError
 from tas.routing.router import Kind, NoRoute, Origin
 from tas.routing.trunks import Trunk
@@ -33,6 +34,11 @@ def admit(control: CallControl, event: InviteReceived, now: float) -> None:
         if refusal is not None:
             usage.reject(refusal.status, refusal.reason, refusal.headers, now=now)
             return
+    refused = usage.settle_session(request, session_policy(trunk.entry if trunk else control.config.agents[agent]))
+    if refused is not None:
+        usage.reject(refused[0], None, refused[1], now=now)
+        control.count_rejected(refused[0])
+        return
     busy = control.no_room(trunk)
     if busy:
         usage.reject(503, busy, (RETRY_AFTER,), now=now)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from common.contracts.calls import LegView
 from common.contracts.ids import LegId, SessionId
+from tas.sip.invite.terms import ACCEPT_ONLY
 
 if TYPE_CHECKING:
     from tas.media.link import MediaLink
@@ -19,7 +20,7 @@ class Leg:
 
     __slots__ = (
         "address", "answered_at", "early", "flow", "incoming", "learn", "leg_id", "link", "negotiated", "number",
-        "offer", "port", "route", "rung_at", "sdp_version", "uri", "usage",
+        "offer", "port", "route", "rung_at", "sdp_version", "timer", "uri", "usage",
     )  # fmt: skip
 
     def __init__(self, leg_id: LegId, number: str, *, incoming: bool, flow: Flow | None, learn: bool) -> None:
@@ -32,6 +33,8 @@ class Leg:
         """Request-URI of a called leg."""
         self.route = b""
         """Route of a called leg whose phone is on a connection of another node."""
+        self.timer = ACCEPT_ONLY
+        """What to ask of the called party's session timer."""
         self.usage: InviteUsage | None = None
         self.link: MediaLink | None = None
         """The media server that has (or is asked for) this leg's session."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from common.contracts.agents import Binding
 from common.contracts.calls import AgentCall, AgentCallPhase, NodeEvent
+from common.service.directory import SipPeerEntry
 from tas.calls import sessions
 from tas.calls.leg import Leg
 from tas.errors import CallRefused
@@ -13,6 +14,7 @@ from tas.routing.router import Destination, Kind
 from tas.sip.dialog import next_hop
 from tas.sip.flow import Address, Flow, TransportName
 from tas.sip.headers import format_name_addr, parse_name_addr
+from tas.sip.invite.terms import ACCEPT_ONLY, LEAST_MIN_SE_S, SessionPolicy
 from tas.sip.message import Header
 from tas.sip.uri import escape_user
 
@@ -58,6 +60,7 @@ class Parties:
         binding, own = found
         flow = own or _flow_of(binding)
         leg = Leg(call.next_leg_id(), agent, incoming=False, flow=flow, learn=self.config.agents[agent].nat)
+        leg.timer = session_policy(self.config.agents[agent])
         leg.uri = binding.contact.encode()
         leg.route = binding.path.encode() if own is None else b""
         return leg
@@ -74,6 +77,7 @@ class Parties:
         address: Address = trunk.entry.target_address
         flow = Flow(transport, address)
         leg = Leg(call.next_leg_id(), destination.number, incoming=False, flow=flow, learn=trunk.entry.nat)
+        leg.timer = session_policy(trunk.entry)
         leg.uri = b"sip:%b@%b:%d" % (escape_user(destination.number.encode()), address[0].encode(), address[1])
         return leg
 
@@ -94,6 +98,7 @@ class Parties:
             to=target,
             body=sessions.offer_sdp(call, leg),
             headers=headers,
+            session=leg.timer,
             now=now,
         )
         leg.usage.owner = call
@@ -107,6 +112,13 @@ class Parties:
         """An agent's part in a call is over."""
         if agent:
             self.tell(AgentCall(agent, call.uid, AgentCallPhase.ENDED, "", call.queue))
+
+
+def session_policy(entry: SipPeerEntry) -> SessionPolicy:
+    """What the configuration says of a peer's session timer."""
+    if not entry.session_expires_s and entry.min_se_s == LEAST_MIN_SE_S:
+        return ACCEPT_ONLY
+    return SessionPolicy(entry.session_expires_s, entry.min_se_s, entry.refresher)
 
 
 def _flow_of(binding: Binding) -> Flow:

@@ -84,7 +84,16 @@ def on_reoffered(call: Call, leg: Leg, event: UsageReoffered, now: float) -> Non
 
 
 def on_reinvite_done(call: Call, leg: Leg, event: UsageReinviteDone, now: float) -> None:
-    """We send no re-INVITE of our own in a plain call."""
+    """Our re-INVITE, which only refreshes the session (RFC 4028): its answer may still show that the peer has moved."""
+    if not event.body or leg.negotiated is None:
+        return
+    before = leg.negotiated.remote
+    try:
+        negotiated = sessions.negotiate_answer(call, leg, event.body)
+    except SdpError:
+        return  # the session stays as it was
+    if negotiated.remote != before:
+        sessions.modify(call, SessionModify(leg.session, remote=negotiated.remote), now)
 
 
 def on_info(call: Call, leg: Leg, event: UsageInfo, now: float) -> None:

@@ -21,6 +21,7 @@ ClientKey = tuple[bytes, bytes]
 FlowKey = int | Address
 
 DEFAULT_ALLOW: Final = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER"
+DEFAULT_SUPPORTED: Final = (b"timer",)
 CONTACT_USER: Final = b"tas"
 
 
@@ -35,7 +36,7 @@ class LayerSettings:
         tcp: Address | None = None,
         user_agent: bytes = b"OpenTAS",
         allow: bytes = DEFAULT_ALLOW,
-        supported: tuple[bytes, ...] = (),
+        supported: tuple[bytes, ...] = DEFAULT_SUPPORTED,
         t1: float = 0.5,
         t2: float = 4.0,
         t4: float = 5.0,
@@ -62,7 +63,7 @@ class Core:
     """Shared by everything of one layer; holds no protocol of its own."""
 
     __slots__ = (
-        "allow", "clients", "contacts", "events", "flow_clients", "host", "identity", "merged", "over", "random",
+        "capabilities", "clients", "contacts", "events", "flow_clients", "host", "identity", "merged", "over", "random",
         "sends", "server", "servers", "settings", "t1", "t1x64", "t2", "t4", "timers", "tokens", "trace", "usages",
         "vias",
     )  # fmt: skip
@@ -93,13 +94,19 @@ class Core:
         self.advertise()
         self.server = b"\r\nServer: " + settings.user_agent if settings.user_agent else b""
         self.identity = b"\r\nUser-Agent: " + settings.user_agent if settings.user_agent else b""
-        self.allow = b"\r\nAllow: " + settings.allow
+        self.capabilities = b"\r\nAllow: " + settings.allow
+        if settings.supported:
+            self.capabilities += b"\r\nSupported: " + b", ".join(settings.supported)
+
+    def local_address(self, transport: str) -> Address:
+        """Where we are reached over a transport."""
+        settings = self.settings
+        udp = settings.udp or settings.tcp or ("127.0.0.1", 5060)
+        return udp if transport == "udp" else settings.tcp or udp
 
     def advertise(self) -> None:
         """Render the Via and Contact of each transport."""
-        settings = self.settings
-        udp = settings.udp or settings.tcp or ("127.0.0.1", 5060)
-        tcp = settings.tcp or udp
+        udp, tcp = self.local_address("udp"), self.local_address("tcp")
         self.host = udp[0].encode()
         self.vias = {
             "udp": b"SIP/2.0/UDP %b;rport;branch=" % host_port(udp),
@@ -114,7 +121,7 @@ class Core:
         """Put a message into the out-box."""
         self.sends.append(Send(flow, data))
         if self.trace is not None:
-            self.trace.record(call_id, now, True, flow.remote, data)
+            self.trace.record(call_id, now, True, flow, data)
 
     def random_below(self, limit: int) -> int:
         """A random integer 0..limit-1 (limit <= 65536)."""

@@ -88,13 +88,15 @@ class StreamFramer:
                 raise SipParseError(513, "Message header too large")
             return False
         self._scanned = 0
-        message, length = parse_head(bytes(buffer[:end]))
+        head = bytes(buffer[: end + 4])
+        message, length = parse_head(head[:end])
         if length is None:
             # RFC 3261 §18.3: mandatory on streams; without it the next message cannot be found.
             raise rejection(message, 400, "Missing Content-Length")
         if length > MAX_BODY_BYTES:
             raise rejection(message, 513, "Message body too large")
         del buffer[: end + 4]
+        message.wire = head
         self._message = message
         self._awaited = length
         return True
@@ -102,8 +104,10 @@ class StreamFramer:
     def _take_body(self, message: Request | Response, items: list[Item]) -> bool:
         if len(self._buffer) < self._awaited:
             return False
-        message.body = bytes(self._buffer[: self._awaited])
-        del self._buffer[: self._awaited]
+        if self._awaited:
+            message.body = bytes(self._buffer[: self._awaited])
+            message.wire += message.body
+            del self._buffer[: self._awaited]
         self._message = None
         items.append(message)
         return True

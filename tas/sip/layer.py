@@ -17,8 +17,8 @@ from tas.sip.events import Event, InviteReceived, RequestReceived, ResponseRecei
 from tas.sip.flow import Address, Flow, Send
 from tas.sip.grammar import SipSyntaxError
 from tas.sip.heads import RequestHead, render_headers
-from tas.sip.invite.base import CONTENT_SDP
 from tas.sip.invite.table import CALLING, INVITED
+from tas.sip.invite.terms import ACCEPT_ONLY, SessionPolicy
 from tas.sip.invite.usage import InviteUsage
 from tas.sip.message import Header, Request, Response
 from tas.sip.parser import SipParseError, rejection, validate
@@ -83,6 +83,10 @@ class SipLayer:
         """How this node shows itself."""
         return self._core.settings
 
+    def local_address(self, transport: str) -> Address:
+        """Where we are reached over a transport."""
+        return self._core.local_address(transport)
+
     def open_edge(self, is_node: Callable[[Address], bool]) -> Edge:
         """Let other nodes reach the phones on this node's connections."""
         self._edge = Edge(self._core, is_node)
@@ -104,7 +108,7 @@ class SipLayer:
         core = self._core
         try:
             if core.trace is not None:
-                core.trace.record_received(message, flow, now)
+                core.trace.record(message.call_id, now, False, flow, message.wire)
             if self._edge is not None and self._passes_edge(self._edge, message, flow, now):
                 return
             if isinstance(message, Response):
@@ -192,6 +196,7 @@ class SipLayer:
         headers: Sequence[Header] = (),
         call_id: bytes | None = None,
         cseq: int = 1,
+        session: SessionPolicy = ACCEPT_ONLY,
         now: float,
     ) -> InviteUsage:
         """Call `uri` over `flow`; an empty body asks for the peer's offer. Route and Max-Forwards may be given."""
@@ -199,9 +204,7 @@ class SipLayer:
         tag = core.tokens.tag()
         head, extra = self._head(uri, flow, from_ + b";tag=" + tag, to, headers, call_id, cseq)
         usage = InviteUsage(core, self._next_key(), head.call_id, tag, CALLING, flow)
-        usage.has_offer = bool(body)
-        extra = core.contacts[flow.transport] + core.allow + extra
-        usage.start_calling(head, head.render(b"INVITE", extra + CONTENT_SDP if body else extra, body), now)
+        usage.start_calling(head, core.contacts[flow.transport] + core.capabilities + extra, body, session, now)
         return usage
 
     def request(

@@ -20,11 +20,13 @@ class Message:
     `parser.validate` has accepted the message.
     """
 
-    __slots__ = ("_call_id", "_contact", "_cseq", "_cseq_method", "_from", "_to", "_via", "body", "headers")
+    __slots__ = ("_call_id", "_contact", "_cseq", "_cseq_method", "_from", "_to", "_via", "body", "headers", "wire")
 
     def __init__(self, headers: list[Header], body: bytes) -> None:
         self.headers = headers
         self.body = body
+        self.wire = b""
+        """As received, for the trace; what is changed afterwards does not show here."""
         self._via: Via | None = None
         self._from: NameAddr | None = None
         self._to: NameAddr | None = None

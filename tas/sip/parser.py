@@ -74,6 +74,7 @@ def parse_message(data: bytes) -> Request | Response:
             raise rejection(message, 400, "Content-Length exceeds the datagram")
         body = body[:length]
     message.body = body
+    message.wire = data
     return message
 
 

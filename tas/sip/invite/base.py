@@ -9,6 +9,8 @@ from tas.sip.flow import Flow, Send
 from tas.sip.heads import RequestHead
 from tas.sip.invite.answered import Answered
 from tas.sip.invite.exchange import Exchange
+from tas.sip.invite.session import Session
+from tas.sip.invite.terms import ACCEPT_ONLY
 from tas.sip.message import Response
 from tas.sip.transaction.client import ClientUser
 from tas.sip.transaction.invite_client import InviteClient
@@ -19,12 +21,17 @@ from tas.sip.transaction.server import ServerTransaction
 CONTENT_SDP = b"\r\nContent-Type: application/sdp"
 
 
+FirstInvite = tuple[bytes, bytes, bytes, int]
+"""Our INVITE as its user asked for it: To, header lines, body, and how often it was sent."""
+
+
 class UsageBase:
     """State of one usage and the messages it sends."""
 
     __slots__ = (
-        "_acks", "_answered", "_body", "_cancelled", "_early", "_exchange", "_extra", "_flow", "_head", "_reason",
-        "_status", "_transaction", "call_id", "core", "dialog", "has_offer", "key", "local_tag", "owner", "state",
+        "_acks", "_answered", "_body", "_cancelled", "_early", "_exchange", "_extra", "_flow", "_head", "_invite",
+        "_reason", "_session", "_status", "_transaction", "call_id", "core", "dialog", "has_offer", "key", "local_tag",
+        "owner", "policy", "state",
     )  # fmt: skip
 
     def __init__(self, core: Core, key: int, call_id: bytes, local_tag: bytes, state: str, flow: Flow) -> None:
@@ -48,6 +55,11 @@ class UsageBase:
         self._acks: dict[bytes, Send] | None = None
         """Our ACK of each 2xx to our INVITE, by To-tag, for repetitions."""
         self._cancelled = False
+        self.policy = ACCEPT_ONLY
+        """What we want of session timers."""
+        self._session: Session | None = None
+        self._invite: FirstInvite | None = None
+        """What our INVITE is made of, until it is answered."""
         # What the step under way sends or reports.
         self._status = 0
         self._reason: bytes | None = None
@@ -69,7 +81,9 @@ class UsageBase:
         """Respond to an INVITE or UPDATE: Contact and Allow where they belong (RFC 3261 table 2)."""
         core = self.core
         if status < 300:
-            extra = core.contacts[transaction.flow.transport] + core.allow + extra
+            extra = core.contacts[transaction.flow.transport] + core.capabilities + extra
+            if status >= 200 and self._session is not None:
+                extra += self._session.accepted(now)
         if body:
             extra += CONTENT_SDP
         return transaction.respond(status, reason, core.server + extra, body, now=now)
@@ -100,6 +114,22 @@ class UsageBase:
         flow = dialog.next_flow()
         dialog.local_cseq += 1
         head = dialog.head(core.vias[flow.transport], core.tokens.branch(), dialog.local_cseq)
-        extra = core.contacts[flow.transport] + core.allow + core.identity
+        extra = self._refreshing(flow)
         data = head.render(b"INVITE", extra + CONTENT_SDP if body else extra, body)
         return InviteClient(core, head, flow, data, user, now)
+
+    def send_update(self, user: ClientUser, now: float) -> None:
+        """Send an UPDATE without an offer."""
+        core = self.core
+        dialog = self.dialog
+        assert dialog is not None
+        flow = dialog.next_flow()
+        dialog.local_cseq += 1
+        head = dialog.head(core.vias[flow.transport], core.tokens.branch(), dialog.local_cseq)
+        NonInviteClient(core, b"UPDATE", head, flow, head.render(b"UPDATE", self._refreshing(flow)), user, now)
+
+    def _refreshing(self, flow: Flow) -> bytes:
+        """Header lines of a target refresh request, which refreshes the session too."""
+        core = self.core
+        extra = core.contacts[flow.transport] + core.capabilities + core.identity
+        return extra + self._session.request_lines() if self._session is not None else extra

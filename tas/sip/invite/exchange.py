@@ -145,6 +145,8 @@ class Exchange:
     def ack(self, body: bytes, now: float) -> bool:
         """Acknowledge the 2xx that brought an offer, with our answer."""
         self._body = body
+        if self._usage is not None:
+            self._usage.described(body)
         return step(self.TABLE, self, ACK, None, now)
 
     def answer(self, body: bytes, headers: Sequence[Header], now: float) -> bool:
@@ -153,6 +155,8 @@ class Exchange:
         if theirs is None:
             return False
         self._body = body
+        if self._usage is not None:
+            self._usage.described(body)
         self._reply = (200, None, render_headers(headers))
         return step(self.TABLE, self, ANSWER if theirs.method == b"INVITE" else ANSWER_UPDATE, None, now)
 
@@ -199,7 +203,7 @@ class Exchange:
         if status == 491 and self._tries < MAX_GLARE_RETRIES:
             step(self.TABLE, self, GLARE, response, now)
         else:
-            self._fail(status, now)
+            self._fail(status, response, now)
 
     def _repeat_ack(self, response: Response, now: float) -> None:
         if self._acknowledged is not None and self._acknowledged[0] == response.cseq:
@@ -211,7 +215,7 @@ class Exchange:
         if transaction is self._client:
             self._client = None
             self._status = status
-            self._fail(status, now)
+            self._fail(status, None, now)
 
     def on_unacknowledged(self, now: float) -> None:
         """AnswerOwner."""
@@ -249,16 +253,22 @@ class Exchange:
         if self.state == OURS_UNACKED:
             return  # the 2xx again, while our user still thinks about its offer
         usage.dialog.refresh(response)
+        usage.refreshed(response, self._offer, now)
         if self._offer:
             self._body = b""
             step(self.TABLE, self, SUCCESS, response, now)
         else:
             step(self.TABLE, self, OFFERED, response, now)
 
-    def _fail(self, status: int, now: float) -> None:
+    def _fail(self, status: int, response: Response | None, now: float) -> None:
         step(self.TABLE, self, FAILURE, None, now)
-        if status in (408, 481) and self._usage is not None:  # §12.2.1.2: the peer has lost the dialog
-            self._usage.lose(status, now)
+        usage = self._usage
+        if usage is None:
+            return
+        if status in (408, 481):  # §12.2.1.2: the peer has lost the dialog
+            usage.lose(status, now)
+        else:
+            usage.not_refreshed(status, response, now)
 
     def _send_invite(self, _message: Request | Response | None, now: float) -> None:
         usage = self._confirmed_usage()

@@ -27,6 +27,8 @@ PROVISIONAL: Final = "1xx"
 ANSWERED: Final = "2xx to our offer"
 OFFERED: Final = "2xx with an offer"
 REJECTED: Final = "3xx-6xx or nothing"
+TOO_SHORT: Final = "422"
+"""Our session interval is too short for somebody on the way (RFC 4028 §7.3)."""
 ACKED: Final = "ACK received"
 NO_ACK: Final = "no ACK"
 CANCELLED: Final = "CANCEL received"
@@ -44,6 +46,7 @@ ROWS: Final[Rows] = {
         PROVISIONAL: (EARLY, "emit_progress"),
         ANSWERED: (CONFIRMED, "send_ack emit_answered"),
         OFFERED: (UNACKED, "emit_answered"),
+        TOO_SHORT: (CALLING, "send_invite"),
         REJECTED: (OVER, "emit_rejected forget"),
         END: (CANCELLING, ""),  # a CANCEL may not be sent before a provisional
     },
@@ -51,6 +54,7 @@ ROWS: Final[Rows] = {
         PROVISIONAL: (EARLY, "emit_progress"),
         ANSWERED: (CONFIRMED, "send_ack emit_answered"),
         OFFERED: (UNACKED, "emit_answered"),
+        TOO_SHORT: (CALLING, "send_invite"),
         REJECTED: (OVER, "emit_rejected forget"),
         BYE: (OVER, "emit_bye abandon forget"),
         END: (CANCELLING, "send_cancel"),

@@ -19,7 +19,7 @@ from tas.sip.events import (
 from tas.sip.flow import Flow
 from tas.sip.heads import RequestHead, render_headers
 from tas.sip.invite.answered import Answered
-from tas.sip.invite.base import UsageBase
+from tas.sip.invite.base import CONTENT_SDP
 from tas.sip.invite.exchange import Exchange
 from tas.sip.invite.table import (
     ACK,
@@ -42,9 +42,12 @@ from tas.sip.invite.table import (
     REJECT,
     REJECTED,
     ROWS,
+    TOO_SHORT,
     UNACKED,
     UNCONFIRMED,
 )
+from tas.sip.invite.terms import SessionPolicy, render_wish
+from tas.sip.invite.timed import TimedUsage
 from tas.sip.machine import Table, compile_rows, step
 from tas.sip.message import Header, Request, Response
 from tas.sip.transaction.client import ClientTransaction
@@ -57,7 +60,7 @@ ALIVE = frozenset((UNACKED, UNCONFIRMED, CONFIRMED))
 """States in which a request inside the dialog is served; while we leave, only a BYE is."""
 
 
-class InviteUsage(UsageBase):
+class InviteUsage(TimedUsage):
     """One leg: made by `SipLayer.invite()` or by a received INVITE, gone by itself after its end."""
 
     __slots__ = ()
@@ -81,6 +84,7 @@ class InviteUsage(UsageBase):
         """Accept the call with 200, or the peer's new offer."""
         self._body = body
         self._extra = render_headers(headers) if headers else b""
+        self.described(body)
         if not step(self.TABLE, self, ANSWER, None, now) and self._exchange is not None:
             self._exchange.answer(body, headers, now)
 
@@ -95,6 +99,7 @@ class InviteUsage(UsageBase):
     def ack(self, body: bytes, now: float) -> None:
         """Acknowledge the 2xx that brought the peer's offer, with our answer."""
         self._body = body
+        self.described(body)
         if not step(self.TABLE, self, ACK, None, now) and self._exchange is not None:
             self._exchange.ack(body, now)
 
@@ -111,7 +116,7 @@ class InviteUsage(UsageBase):
 
     def reinvite(self, body: bytes, now: float) -> None:
         """Offer a change; waits until the call is confirmed and no other offer is open."""
-        exchange = self._make_exchange()
+        exchange = self.make_exchange()
         if self.state == CONFIRMED:
             exchange.reinvite(body, now)
         elif self.state in (UNACKED, UNCONFIRMED):
@@ -119,10 +124,13 @@ class InviteUsage(UsageBase):
 
     # What the layer hands in.
 
-    def start_calling(self, head: RequestHead, data: bytes, now: float) -> None:
+    def start_calling(self, head: RequestHead, extra: bytes, body: bytes, policy: SessionPolicy, now: float) -> None:
         """Send the INVITE."""
         self._head = head
-        self._transaction = InviteClient(self.core, head, self._flow, data, self, now)
+        self.has_offer = bool(body)
+        self.policy = policy
+        self._invite = (head.to, extra, body, 1)
+        self._send_invite(None, now)
 
     def start_invited(self, request: Request, transaction: InviteServer) -> None:
         """Take on a received INVITE."""
@@ -162,13 +170,15 @@ class InviteUsage(UsageBase):
             transaction.respond(481, None, now=now)
             return
         if self.state == CONFIRMED and self.dialog is not None:
+            if not self.settle_again(request, transaction, now):
+                return
             self.dialog.refresh(request)
             self.dialog.flow = transaction.flow
         if request.method == b"UPDATE" and not request.body:  # target or session refresh only
             self.send_response(transaction, 200, None, b"", b"", now)
         elif self.state == CONFIRMED:
             transaction.usage = self
-            self._make_exchange().receive(request, transaction, now)
+            self.make_exchange().receive(request, transaction, now)
         else:  # RFC 5407 §3.1: the first offer and answer are not complete
             transaction.respond(491, None, now=now)
 
@@ -196,7 +206,7 @@ class InviteUsage(UsageBase):
             self._receive_provisional(response, now)
         elif status < 300:
             self._receive_success(response, now)
-        else:
+        elif not (status == 422 and self._ask_longer(response) and step(self.TABLE, self, TOO_SHORT, None, now)):
             step(self.TABLE, self, REJECTED, response, now)
 
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
@@ -211,9 +221,10 @@ class InviteUsage(UsageBase):
         """AnswerOwner."""
         step(self.TABLE, self, NO_ACK, None, now)
 
-    def lose(self, status: int | None, now: float) -> None:
+    def lose(self, status: int | None, now: float, why: bytes = b"Dialog lost") -> None:
         """A request inside the dialog showed that the peer has lost it; None: our answer was not acknowledged."""
         self._status = status or 0
+        self._extra = b'\r\nReason: SIP;cause=%d;text="%b"' % (status or 408, why)
         step(self.TABLE, self, LOST, None, now)
 
     def _receive_provisional(self, response: Response, now: float) -> None:
@@ -235,6 +246,7 @@ class InviteUsage(UsageBase):
             self.dialog = dialog_as_client(self._head, self.local_tag, response, self._flow)
             self._transaction = None
             self._early = None
+            self.start_session(response, now)
             step(self.TABLE, self, ANSWERED if self.has_offer else OFFERED, response, now)
         elif self.dialog is None or self.dialog.remote_tag != tag:
             self._end_fork(self._head, response, now)
@@ -251,12 +263,22 @@ class InviteUsage(UsageBase):
         cseq = self._head.cseq if self._head is not None else 1
         self._acks[dialog.remote_tag] = self.send_ack(dialog, cseq, self._body, now)
 
-    def _make_exchange(self) -> Exchange:
+    def make_exchange(self) -> Exchange:
+        """The offers of this usage."""
         if self._exchange is None:
             self._exchange = Exchange(self.core, self, self._head is not None)
         return self._exchange
 
     # Actions of the table.
+
+    def _send_invite(self, _message: Request | Response | None, now: float) -> None:
+        if self._head is None or self._invite is None:
+            return
+        head, (_, extra, body, _) = self._head, self._invite
+        if self.policy.expires_s:
+            extra += render_wish(self.policy)
+        data = head.render(b"INVITE", extra + CONTENT_SDP if body else extra, body)
+        self._transaction = InviteClient(self.core, head, self._flow, data, self, now)
 
     def _emit_progress(self, message: Request | Response | None, now: float) -> None:
         if isinstance(message, Response) and message.status > 100:
@@ -338,6 +360,7 @@ class InviteUsage(UsageBase):
         if self._exchange is not None:
             self._exchange.stop(now)
             self._exchange = None
+        self.stop_session()
         if self._transaction is not None and isinstance(self._transaction, InviteServer):
             self._transaction.usage = None
         self._transaction = None

@@ -21,6 +21,7 @@ from tas.sip.events import (
     UsageReoffered,
 )
 from tas.sip.flow import Address, Flow
+from tas.sip.invite.terms import ACCEPT_ONLY, SessionPolicy
 from tas.sip.invite.usage import InviteUsage
 from tas.sip.layer import LayerSettings, SipLayer
 from tas.sip.message import Header, Request, Response
@@ -46,6 +47,8 @@ class Behaviour:
     body: bytes = ANSWER
     hang_up_s: float | None = None
     """BYE so long after the 200; None: never."""
+    timer: SessionPolicy = ACCEPT_ONLY
+    """What it wants of session timers, as caller and called."""
 
 
 class PeerCall:
@@ -121,8 +124,20 @@ class SipPeer(SipProcess):
         self.calls: list[PeerCall] = []
         """Made and taken, in order."""
         self.keep_calls = True
+        self.dead = False
+
+    def die(self) -> None:
+        """The power is off: nothing is received or sent any more."""
+        self.dead = True
+        self.world.hosts.pop(self.address, None)
 
     # Process.
+
+    def transmit(self) -> None:
+        if self.dead:
+            self.layer.take_sends()
+        else:
+            super().transmit()
 
     def next_timeout(self) -> float | None:
         return self.layer.next_timeout()
@@ -165,6 +180,7 @@ class SipPeer(SipProcess):
             to=b"<sip:%b@opentas>" % number.encode(),
             body=body,
             headers=headers,
+            session=self.behaviour.timer,
             now=self.world.now,
         )
         call.usage.owner = call
@@ -230,6 +246,11 @@ class SipPeer(SipProcess):
         usage.owner = call
         if self.keep_calls:
             self.calls.append(call)
+        refused = usage.settle_session(event.request, behaviour.timer)
+        if refused is not None:
+            call.rejected = refused[0]
+            usage.reject(refused[0], None, refused[1], now=now)
+            return
         if behaviour.ring_s is not None:
             self._later(behaviour.ring_s, self._ring, call, behaviour)
         if behaviour.answer_s is not None:

@@ -77,6 +77,9 @@ def test_environment_wins_over_the_file(folder: Path, monkeypatch: pytest.Monkey
         ("trunks.toml", '["PCMA", "PCMU"]', '["G729"]', ["trunks.pbx.codecs.0: ", "'PCMU' or 'PCMA'"]),
         ("trunks.toml", '["PCMA", "PCMU"]', "[]", ["trunks.pbx.codecs: ", "at least 1"]),
         ("trunks.toml", "options_interval_s = 0", "options_interval_s = 3601", ["options_interval_s: ", "3600"]),
+        ("trunks.toml", "nat = true", "session_expires_s = 89", ["trunks.pbx: ", "0 or at least min_se_s (90)"]),
+        ("trunks.toml", "nat = true", "min_se_s = 89", ["trunks.pbx.min_se_s: ", "greater than or equal to 90"]),
+        ("trunks.toml", "nat = true", 'refresher = "uac"', ["trunks.pbx.refresher: ", "'any', 'us' or 'peer'"]),
         ("routing.toml", "echo = true", "echo = true, hangup = true", ["numbers.9196: ", "exactly one of queue, menu"]),
         ("routing.toml", "9196 = { echo = true }", "9196 = {}", ["numbers.9196: ", "exactly one of"]),
         ("routing.toml", "9196 = { echo = true }", "9196 = { repeat = true }", ["numbers: ", "not for numbers: 9196"]),
@@ -129,6 +132,19 @@ def test_source_of_two_trunks_is_refused(folder: Path) -> None:
     with (folder / "trunks.toml").open("a", encoding="utf-8") as file:
         file.write('\n[trunks.second]\nsources = ["192.0.2.1", "127.0.0.2"]\ntarget = "192.0.2.1:5060"\n')
     assert "trunks.second.sources: 127.0.0.2 is a source of trunk pbx already" in refusal(folder)
+
+
+def test_trace_goes_nowhere_by_default_and_to_homer_when_told(folder: Path) -> None:
+    trace = load_config(folder / "tas.toml").settings.trace
+    assert (trace.ring_mb, trace.hep_address) == (16, None)
+    spoil(folder, "tas.toml", '# hep = ""', 'hep = "udp://homer.example:9060"')
+    assert load_config(folder / "tas.toml").settings.trace.hep_address == ("homer.example", 9060)
+
+
+@pytest.mark.parametrize("url", ["tcp://h:9060", "udp://h", "udp://:9060", "h:9060", "udp://h:70000", "udp://h:1/path"])
+def test_bad_address_of_homer_is_refused_by_key(folder: Path, url: str) -> None:
+    spoil(folder, "tas.toml", '# hep = ""', f'hep = "{url}"')
+    assert "trace.hep" in refusal(folder)
 
 
 def test_codec_named_twice_counts_once(folder: Path) -> None:

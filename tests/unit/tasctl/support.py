@@ -85,6 +85,7 @@ class Recorded:
     def __init__(self) -> None:
         self.answers = dict(ANSWERS)
         self.asked: list[str] = []
+        self.queries: list[str] = []
         self.url = ""
         self._loop = asyncio.new_event_loop()
         self._runner: web.AppRunner | None = None
@@ -93,6 +94,8 @@ class Recorded:
 
     async def _handle(self, request: web.Request) -> web.Response:
         self.asked.append(request.path)
+        if request.query_string:
+            self.queries.append(request.url.raw_query_string)
         if request.path != "/readyz" and request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return self._answer(401, {"error": "send Authorization: Bearer <token>"})
         return self._answer(*self.answers.get(request.path, (404, {"error": f"no call {request.path}"})))

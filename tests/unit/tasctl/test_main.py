@@ -279,4 +279,6 @@ def test_wrong_use_is_2(arguments: list[str]) -> None:
 
 def test_help_names_every_command() -> None:
     shown = tasctl("--help").stdout
-    assert [name for name in ("lab", "status", "calls", "call", "agents", "queues", "media") if name not in shown] == []
+    assert [
+        name for name in ("lab", "status", "calls", "call", "trace", "agents", "queues", "media") if name not in shown
+    ] == []

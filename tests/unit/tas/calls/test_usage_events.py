@@ -8,8 +8,8 @@ import pytest
 
 from tas.calls import table
 from tas.calls.call import Call
-from tests.unit.tas.rig import OFFER, Rig
-from tests.unit.tas.sip.support import start_line
+from tests.unit.tas.rig import OFFER, Rig, configure
+from tests.unit.tas.sip.support import header, start_line
 
 
 def versions(messages: list[bytes]) -> list[int]:
@@ -121,3 +121,28 @@ def test_digit_by_info_chooses_from_the_menu() -> None:
     rig.in_dialog(b"ACK", cseq=1)
     rig.in_dialog(b"INFO", body=b"Signal=1\r\n", extra=b"Content-Type: application/dtmf-relay\r\n")
     assert (call.state, call.queue) == (table.QUEUED, "support")
+
+
+@pytest.mark.parametrize(("moved", "expected"), [(b"m=audio 4000", []), (b"m=audio 4444", [4444])])
+def test_answer_to_our_session_refresh_may_move_the_peers_media(moved: bytes, expected: list[int]) -> None:
+    rig = Rig(configure(session_expires_s=90))
+    rig.call()
+    rig.in_dialog(b"ACK", cseq=1)
+    rig.asked()
+    rig.sent()
+    rig.pass_time(45.0)
+    (refresh,) = [data for data in rig.sent() if start_line(data) == b"INVITE"]
+    assert versions([refresh]) == [1]
+    rig.answer(refresh, 200, body=OFFER.replace(b"m=audio 4000", moved))
+    assert [remote["port"] for remote in modified(rig)] == expected
+    rig.pass_time(45.0)
+    assert [start_line(data) for data in rig.sent()] == [b"ACK", b"INVITE"]
+
+
+def test_call_whose_session_is_too_short_for_the_trunk_is_refused_and_counted() -> None:
+    rig = Rig(configure(min_se_s=300))
+    assert rig.invite(extra=b"Supported: timer\r\nSession-Expires: 200\r\n") is None
+    refusal = rig.sent()[-1]
+    assert start_line(refusal) == b"422"
+    assert header(refusal, b"Min-SE") == b"300"
+    rig.rest()
